@@ -1,0 +1,1 @@
+"""The nouns of OpenSloth: configuration, data, store, training. Works without an orchestrator."""
