@@ -1,0 +1,1 @@
+"""Settings as pydantic models. Imports pydantic only, so that `--help` is instant."""

@@ -1,0 +1,89 @@
+"""The one base class of all settings, and how a wrong setting is reported."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from opensloth_core.errors import ConfigError
+
+
+class Settings(BaseModel):
+    """Frozen, strict about names; the docstring under a field is its only documentation."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        validate_default=True,
+        protected_namespaces=(),
+        allow_inf_nan=False,
+    )
+
+    @classmethod
+    def of(cls, values: Self | Mapping[str, Any]) -> Self:
+        """This class's instance for `values`: itself, or validated from a mapping.
+
+        Raises:
+            ConfigError: a value is out of bounds, a name is unknown or a required one is missing;
+                one line that names every offending field.
+        """
+        if isinstance(values, cls):
+            return values
+        try:
+            return cls.model_validate(values)
+        except ValidationError as err:
+            raise ConfigError(describe(err, cls)) from err
+
+
+Place = tuple[int | str, ...]
+"""Where a setting sits: `("training", "learning_rate")`."""
+
+WORDING = {
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "finite_number": "must be finite",
+    "string_too_short": "must not be empty",
+}
+"""Our words for pydantic's kinds of error; the other kinds keep pydantic's."""
+
+
+def dotted(place: Place) -> str:
+    """`training.learning_rate`."""
+    return ".".join(map(str, place))
+
+
+def describe(err: ValidationError, model: type[BaseModel], spell: Callable[[Place], str] = dotted) -> str:
+    """One line for a pydantic error: each field, what was given, what is allowed.
+
+    Args:
+        spell: how the reader knows a setting, such as the flag it was given by.
+    """
+    return "; ".join(_describe_one(dict(error), model, spell) for error in err.errors())
+
+
+def _describe_one(error: dict[str, Any], model: type[BaseModel], spell: Callable[[Place], str]) -> str:
+    place = spell(error["loc"])
+    if error["type"] == "extra_forbidden":
+        known = _model_at(model, error["loc"][:-1]).model_fields
+        return f"{place}: no such setting; known: {', '.join(known)}"
+    if error["type"] == "missing":
+        return f"{place}: required"
+    message: str = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    message = WORDING.get(error["type"], message)
+    if not place:
+        return message
+    # A rule over several fields has the whole group as its input; its message names the values.
+    is_group = isinstance(error["input"], Mapping | BaseModel)
+    return f"{place}: {message}" if is_group else f"{place}: {message}, got {error['input']!r}"
+
+
+def _model_at(model: type[BaseModel], place: Place) -> type[BaseModel]:
+    for part in place:
+        kind = model.model_fields[str(part)].annotation
+        assert isinstance(kind, type) and issubclass(kind, BaseModel), f"{part} is no group"
+        model = kind
+    return model

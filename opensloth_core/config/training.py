@@ -1,0 +1,99 @@
+"""How a model is trained: adapter, optimizer, batches."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from opensloth_core.config.base import Settings
+
+LINEAR_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+def parse_names(value: Any) -> Any:
+    """`"q_proj, v_proj"` as its names; everything else unchanged."""
+    if isinstance(value, str):
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+    return value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(parse_names), Field(min_length=1)]
+
+
+class LoraArguments(Settings):
+    """The low-rank adapter. Source: Hu et al. 2021, arXiv:2106.09685."""
+
+    lora_rank: PositiveInt = Field(default=16, validation_alias=AliasChoices("lora_rank", "r"))
+    """Rank of the adapter matrices."""
+
+    lora_alpha: PositiveFloat = 32
+    """Adapter scale: updates are multiplied by lora_alpha / lora_rank."""
+
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Dropout on the adapter's input."""
+
+    target_modules: Names = LINEAR_LAYERS
+    """Linear layers that get an adapter, separated by commas."""
+
+
+class TrainingArguments(Settings):
+    """Optimizer, schedule and batches of a run."""
+
+    epochs: PositiveFloat = Field(default=1.0, validation_alias=AliasChoices("epochs", "num_train_epochs"))
+    """Passes over the data; the last may be a part of one."""
+
+    max_steps: PositiveInt | None = None
+    """Number of optimizer steps, instead of epochs."""
+
+    batch_size: PositiveInt = Field(
+        default=2, validation_alias=AliasChoices("batch_size", "per_device_train_batch_size")
+    )
+    """Packs in one micro-batch on one GPU."""
+
+    gradient_accumulation_steps: PositiveInt | None = None
+    """Micro-batches added up in one optimizer step; 1 when not given."""
+
+    global_batch_size: PositiveInt | None = None
+    """Packs in one optimizer step over all GPUs; sets the accumulation instead."""
+
+    learning_rate: PositiveFloat = Field(default=2e-4, validation_alias=AliasChoices("learning_rate", "lr"))
+    """Peak learning rate."""
+
+    lr_scheduler: Literal["linear", "cosine", "constant"] = Field(
+        default="cosine", validation_alias=AliasChoices("lr_scheduler", "lr_scheduler_type")
+    )
+    """How the learning rate falls after warm-up."""
+
+    warmup_ratio: float = Field(default=0.05, ge=0, le=1)
+    """Share of the steps over which the learning rate rises from 0."""
+
+    weight_decay: NonNegativeFloat = 0.01
+    """Decoupled weight decay."""
+
+    max_grad_norm: PositiveFloat = 1.0
+    """Gradients are scaled down to this norm."""
+
+    optimizer: Literal["adamw_torch", "adamw_8bit", "sgd"] = Field(
+        default="adamw_torch", validation_alias=AliasChoices("optimizer", "optim")
+    )
+    """Optimizer; adamw_8bit keeps its state in 8 bits (GPU only)."""
+
+    gradient_checkpointing: bool | None = None
+    """Recompute activations to save memory; on GPUs yes, on CPUs no, when not given."""
+
+    @model_validator(mode="after")
+    def _one_batch_size(self) -> "TrainingArguments":
+        given, total = self.gradient_accumulation_steps, self.global_batch_size
+        if given and total and total % (self.batch_size * given):
+            raise ValueError(
+                f"global_batch_size {total} is not a multiple of batch_size {self.batch_size} x "
+                f"gradient_accumulation_steps {given}; give one of the two"
+            )
+        return self
