@@ -1,0 +1,1 @@
+"""Raw rows to packed shards: read, normalise, render, tokenise, mask, pack, shard."""

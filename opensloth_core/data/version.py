@@ -1,0 +1,25 @@
+"""What the preparation code is, for cache keys: changed code must not be served old data."""
+
+import hashlib
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+CODE_VERSION = "1"
+"""Raise it when prepared data changes for a reason outside of this folder."""
+
+_LIBRARIES = ("tokenizers", "transformers", "jinja2")
+
+
+@cache
+def preparation_digest() -> dict[str, str]:
+    """Parts of a cache key: digest of the modules of this folder, versions of what shapes tokens."""
+    digest = hashlib.blake2b(digest_size=32)
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        source = path.read_bytes()
+        digest.update(f"{path.name} {len(source)}\n".encode() + source)
+    return {
+        "code": digest.hexdigest(),
+        "code_version": CODE_VERSION,
+        **{library: version(library) for library in _LIBRARIES},
+    }
