@@ -1,0 +1,122 @@
+"""The directory of one run; the only code that spells paths inside it.
+
+<home>/runs/<method>-<model>-<data>-<time>-<id>/
+    config.json     the resolved configuration, written before anything starts
+    launch.json     what the processes of the run are started with
+    events.jsonl    everything that happened
+    logs/           rank-N.log: all a rank printed
+    adapter/        the result, renamed into place when it is whole
+"""
+
+import json
+import re
+import secrets
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.errors import StoreError
+from opensloth_core.runs.events import EventLog
+from opensloth_core.store.home import home_dir
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What the processes of a run are started with, beside its configuration."""
+
+    model_dir: str
+    """Folder (or hub id) of the model."""
+
+    devices: tuple[str, ...]
+    """One torch device a rank, such as `cuda:0` or `cpu`."""
+
+    prepared_key: str
+    """Key of the prepared data in the store."""
+
+    @property
+    def world_size(self) -> int:
+        return len(self.devices)
+
+
+class RunDirectory:
+    """Paths and records of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.events = EventLog(self.events_path)
+
+    @classmethod
+    def create(cls, config: OpenSlothConfig) -> Self:
+        """A new run directory with the configuration in it.
+
+        Raises:
+            StoreError: the home folder cannot be written.
+        """
+        name = "-".join(
+            [
+                config.method,
+                _slug(Path(config.model).name),
+                _slug(Path(config.data).stem),
+                time.strftime("%Y%m%d-%H%M%S"),
+                secrets.token_hex(2),
+            ]
+        )
+        path = home_dir() / "runs" / name
+        try:
+            (path / "logs").mkdir(parents=True)
+        except OSError as err:
+            raise StoreError(
+                f"{path}: cannot create the run directory: {err.strerror}; "
+                "set OPENSLOTH_HOME to a folder you can write"
+            ) from err
+        run = cls(path)
+        run.config_path.write_text(config.model_dump_json(indent=2) + "\n")
+        run.events.state("created")
+        return run
+
+    @property
+    def config_path(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def events_path(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def adapter_dir(self) -> Path:
+        return self.path / "adapter"
+
+    @property
+    def trainer_dir(self) -> Path:
+        """Where the trainer may write."""
+        return self.path / "checkpoints"
+
+    def log_path(self, rank: int) -> Path:
+        return self.path / "logs" / f"rank-{rank}.log"
+
+    @property
+    def prepare_log_path(self) -> Path:
+        return self.path / "logs" / "prepare.log"
+
+    def config(self) -> OpenSlothConfig:
+        """The run's resolved configuration."""
+        return OpenSlothConfig.of(json.loads(self.config_path.read_text()))
+
+    def write_launch(self, launch: Launch) -> None:
+        """Record what the processes of the run are started with."""
+        (self.path / "launch.json").write_text(json.dumps(asdict(launch), indent=2) + "\n")
+
+    def launch(self) -> Launch:
+        """What the ranks are started with."""
+        record = json.loads((self.path / "launch.json").read_text())
+        return Launch(
+            model_dir=record["model_dir"],
+            devices=tuple(record["devices"]),
+            prepared_key=record["prepared_key"],
+        )
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "_", name).strip("_.")[:40] or "data"

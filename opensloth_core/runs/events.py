@@ -1,0 +1,98 @@
+"""The event log of a run: one JSON object a line, appended by every process of the run.
+
+The log is the one record of what a run does. Terminals, the web page and the final report are
+views of it. Kinds of event, beside `time` (Unix seconds) and `kind`:
+
+    state      state (see `RunState`), message?
+    progress   phase, done, total (None when unknown)      a long piece of work moves
+    prepared   key, cached, seconds, ledger                the data is ready
+    step       rank, step, total_steps, loss, grad_norm, learning_rate, tokens, trained_tokens,
+               tokens_per_second, step_seconds, data_wait_seconds, memory_bytes
+    message    level (info | warning | error), text        a line for the person watching
+    result     adapter_dir, final_loss, tokens_per_second, seconds
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+RunState = Literal[
+    "created",
+    "preparing",
+    "warming",
+    "training",
+    "saving",
+    "completed",
+    "failed",
+    "cancelled",
+    "crashed",
+]
+
+Event = Mapping[str, Any]
+
+Progress = Callable[[str, int, int | None], None]
+"""Called as `progress(phase, done, total)`; total is None when unknown."""
+
+
+def no_progress(phase: str, done: int, total: int | None) -> None:
+    """A `Progress` for callers that watch nothing."""
+
+
+class EventLog:
+    """Appends events to one file.
+
+    A line is written by one `write` on a descriptor opened with O_APPEND, so lines of several
+    processes on a local disk do not mix.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, kind: str, **fields: Any) -> None:
+        """Append one event."""
+        line = json.dumps({"time": time.time(), "kind": kind, **fields}, default=str)
+        fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(fd, line.encode() + b"\n")
+        finally:
+            os.close(fd)
+
+    def state(self, state: RunState, message: str | None = None) -> None:
+        """Record that the run entered `state`."""
+        self.write("state", state=state, **({"message": message} if message else {}))
+
+    def message(self, text: str, level: Literal["info", "warning", "error"] = "info") -> None:
+        """Record a line for the person watching."""
+        self.write("message", level=level, text=text)
+
+    def progress(self, phase: str, done: int, total: int | None) -> None:
+        """Record progress of a phase; a `Progress`."""
+        self.write("progress", phase=phase, done=done, total=total)
+
+
+class EventReader:
+    """Reads a log as it grows; a line still being written is left for the next call."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+
+    def new_events(self) -> Iterator[dict[str, Any]]:
+        """Events appended since the last call; none while the file does not exist."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                self._offset += len(line)
+                yield json.loads(line)
+
+
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """All complete events of a log."""
+    return list(EventReader(path).new_events())

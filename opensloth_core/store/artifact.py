@@ -1,0 +1,107 @@
+"""Artifacts on disk: a folder that exists whole or not at all.
+
+Everything is written into a staging folder beside the final place. The manifest is written last and
+the folder renamed into place with it, so a folder under its final name is complete, and what is cut
+off half way is never found.
+"""
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import NonNegativeInt
+
+from opensloth_core.config.base import Settings
+from opensloth_core.errors import StoreError
+from opensloth_core.store.digest import file_digest
+
+MANIFEST = "manifest.json"
+
+
+class FileRecord(Settings):
+    """What a file of an artifact must be."""
+
+    size_bytes: NonNegativeInt
+    """Size on disk."""
+
+    blake2b: str
+    """BLAKE2b-256 of its bytes, hex."""
+
+
+def file_records(folder: Path) -> dict[str, FileRecord]:
+    """Records of all files of a folder but its manifest."""
+    return {
+        path.name: FileRecord(size_bytes=path.stat().st_size, blake2b=file_digest(path))
+        for path in sorted(folder.iterdir())
+        if path.name != MANIFEST
+    }
+
+
+def damage(folder: Path, files: dict[str, FileRecord]) -> str | None:
+    """What is wrong with an artifact's files by existence and size, or None."""
+    for name, record in files.items():
+        try:
+            size = (folder / name).stat().st_size
+        except FileNotFoundError:
+            return f"{name} is missing"
+        if size != record.size_bytes:
+            return f"{name} has {size:,} bytes, should have {record.size_bytes:,}"
+    return None
+
+
+@contextmanager
+def staging(target: Path) -> Iterator[Path]:
+    """A new folder beside `target` to write an artifact into; gone afterwards unless committed.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    folder = target.parent / f".staging-{target.name}-{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        folder.mkdir(parents=True)
+    except OSError as err:
+        raise StoreError(
+            f"{folder.parent}: cannot write the artifact store: {err.strerror}; "
+            "set OPENSLOTH_HOME to a folder you can write"
+        ) from err
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def commit(folder: Path, target: Path, manifest: Settings) -> None:
+    """Write the manifest and rename the staging folder into place.
+
+    A damaged artifact already there is replaced; a whole one is kept, since the same key means the
+    same bytes.
+    """
+    path = folder / MANIFEST
+    with path.open("w") as file:
+        file.write(manifest.model_dump_json(indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        folder.rename(target)
+    except OSError:
+        if not target.exists():
+            raise
+        if _is_whole(target):
+            return
+        discarded = target.parent / f".staging-discarded-{target.name}-{secrets.token_hex(4)}"
+        target.rename(discarded)
+        folder.rename(target)
+        shutil.rmtree(discarded)
+
+
+def _is_whole(target: Path) -> bool:
+    try:
+        record = json.loads((target / MANIFEST).read_text())
+        files = {name: FileRecord.of(values) for name, values in record["files"].items()}
+    except (OSError, ValueError, KeyError):
+        return False
+    return damage(target, files) is None

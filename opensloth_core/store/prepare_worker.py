@@ -1,0 +1,24 @@
+"""The process that prepares a run's data: `python -m opensloth_core.store.prepare_worker RUN_DIR`.
+
+A process of its own, so that the flow stays responsive while data is prepared, can be ended at any
+moment, and never imports transformers.
+"""
+
+from pathlib import Path
+
+from opensloth_core.launch.child import run_child
+from opensloth_core.runs.directory import RunDirectory
+from opensloth_core.store.prepared import prepare, prepared_key
+
+
+def main(run_dir: Path) -> None:
+    """Prepare the data of a run into the store."""
+    run = RunDirectory(run_dir)
+    config, launch = run.config().preparation, run.launch()
+    model_dir = Path(launch.model_dir)
+    key = prepared_key(config, model_dir, launch.world_size)
+    prepare(config, model_dir, launch.world_size, key, run.events.progress)
+
+
+if __name__ == "__main__":
+    run_child(main)
