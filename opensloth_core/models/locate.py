@@ -1,0 +1,59 @@
+"""From what the user calls a model to the folder it is in."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from opensloth_core.errors import ModelError
+from opensloth_core.models.embedded import EMBEDDED, embedded_model_dir
+from opensloth_core.store.home import home_dir
+
+
+def model_folder(model: str, say: Callable[[str], None] = lambda text: None) -> Path:
+    """Folder with the files of a model: "embedded", a local folder, or a hub id in the hub's cache.
+
+    Builds the embedded model and fetches a hub model where that has not been done.
+
+    Args:
+        say: told before a step that takes long.
+
+    Raises:
+        ModelError: no such folder, a folder without a model, or a hub id that cannot be reached.
+    """
+    if model == EMBEDDED:
+        return embedded_model_dir(home_dir(), say)
+    return local_folder(model) or _hub_folder(model, say)
+
+
+def local_folder(model: str) -> Path | None:
+    """The folder a model's name means; None where it is "embedded" or may be a hub id.
+
+    Raises:
+        ModelError: it can only mean a folder, and that is not a model's.
+    """
+    if model == EMBEDDED:
+        return None
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise ModelError(f"{model}: not a model folder (it has no config.json)")
+        return folder.absolute()
+    if folder.exists():
+        raise ModelError(f"{model}: not a model folder but a file")
+    if folder.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:
+        raise ModelError(f"{model}: no such model folder")
+    return None
+
+
+def _hub_folder(model: str, say: Callable[[str], None]) -> Path:
+    from httpx import HTTPError
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    say(f"fetching {model} from the hub, unless it is in the hub's cache")
+    try:
+        return Path(snapshot_download(model, ignore_patterns=["*.bin", "*.pth", "*.gguf", "original/*"]))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, HTTPError, OSError) as err:
+        raise ModelError(
+            f"{model}: no such model folder, and not a hub model that can be reached "
+            f'({type(err).__name__}); give a folder, a hub id such as org/name, or "embedded"'
+        ) from err
