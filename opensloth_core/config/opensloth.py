@@ -17,7 +17,7 @@ class OpenSlothConfig(DatasetPrepConfig):
     """Train an adapter (lora), an adapter on a 4-bit model (qlora, GPU only), or all weights (full)."""
 
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
-    """Number format of weights and activations; "auto" is bfloat16 on GPUs that have it, float32 on CPUs."""
+    """Number format of weights and activations; "auto" is bfloat16 where the device is fast in it."""
 
     output: Path | None = Field(default=None, validation_alias=AliasChoices("output", "output_dir"))
     """Also copy the trained adapter to this new or empty folder; the run directory keeps the original."""
@@ -27,6 +27,13 @@ class OpenSlothConfig(DatasetPrepConfig):
 
     training: TrainingArguments = TrainingArguments()
     """Optimizer, schedule and batches."""
+
+    @property
+    def title(self) -> str:
+        """The run in one line: `sft · gemma-3-4b-it · my_data · 2 GPUs`."""
+        gpus = len(self.gpus) if isinstance(self.gpus, tuple) else self.gpus
+        count = {"auto": "all GPUs", 1: "1 GPU"}.get(gpus, f"{gpus} GPUs")
+        return f"{self.method} · {Path(self.model).name} · {Path(self.data).stem} · {count}"
 
     @property
     def preparation(self) -> DatasetPrepConfig:

@@ -18,7 +18,7 @@ from typing import Self
 
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import StoreError
-from opensloth_core.runs.events import EventLog
+from opensloth_core.runs.events import EventLog, read_events
 from opensloth_core.store.home import home_dir
 
 
@@ -72,7 +72,9 @@ class RunDirectory:
                 "set OPENSLOTH_HOME to a folder you can write"
             ) from err
         run = cls(path)
-        run.config_path.write_text(config.model_dump_json(indent=2) + "\n")
+        # What has no effect is not recorded: settings of an adapter are refused where there is none.
+        unused = {"lora"} if config.finetuning_type == "full" else None
+        run.config_path.write_text(config.model_dump_json(indent=2, exclude=unused) + "\n")
         run.events.state("created")
         return run
 
@@ -99,6 +101,11 @@ class RunDirectory:
     @property
     def prepare_log_path(self) -> Path:
         return self.path / "logs" / "prepare.log"
+
+    def final_loss(self) -> float:
+        """Mean loss per trained token of the last step of a finished run."""
+        results = [e for e in read_events(self.events_path) if e["kind"] == "result"]
+        return float(results[-1]["final_loss"])
 
     def config(self) -> OpenSlothConfig:
         """The run's resolved configuration."""

@@ -6,8 +6,8 @@ views of it. Kinds of event, beside `time` (Unix seconds) and `kind`:
     state      state (see `RunState`), message?
     progress   phase, done, total (None when unknown)      a long piece of work moves
     prepared   key, cached, seconds, ledger                the data is ready
-    step       rank, step, total_steps, loss, grad_norm, learning_rate, tokens, trained_tokens,
-               tokens_per_second, step_seconds, data_wait_seconds, memory_bytes
+    step       rank, world_size, step, total_steps, loss, grad_norm, learning_rate,
+               tokens, trained_tokens, tokens_per_second (of this rank), step_seconds, memory_bytes
     message    level (info | warning | error), text        a line for the person watching
     result     adapter_dir, final_loss, tokens_per_second, seconds
 """

@@ -19,11 +19,20 @@ def export_results(run: RunDirectory) -> Path:
     """
     config = run.config()
     if config.data_output is not None:
-        _export(prepared_dir(run.launch().prepared_key), Path(config.data_output), link=True)
+        export_prepared(run.launch().prepared_key, Path(config.data_output))
     if config.output is None:
         return run.adapter_dir
     _export(run.adapter_dir, Path(config.output), link=False)
     return Path(config.output).absolute()
+
+
+def export_prepared(key: str, target: Path) -> None:
+    """Link the prepared data of a key into a folder.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    _export(prepared_dir(key), target, link=True)
 
 
 def _export(source: Path, target: Path, link: bool) -> None:
@@ -36,7 +45,9 @@ def _export(source: Path, target: Path, link: bool) -> None:
         partial.replace(target)  # an empty folder may be there already
     except OSError as err:
         shutil.rmtree(partial, ignore_errors=True)
-        raise StoreError(f"{target}: cannot export: {err.strerror}; everything is still in {source}") from err
+        # copytree raises one error with a list of (source, target, reason) in it.
+        reason = err.args[0][0][2] if isinstance(err, shutil.Error) else err.strerror
+        raise StoreError(f"{target}: cannot export: {reason}; everything is still in {source}") from err
 
 
 def _link_or_copy(source: str, target: str) -> None:

@@ -5,7 +5,7 @@ the folder renamed into place with it, so a folder under its final name is compl
 off half way is never found.
 """
 
-import json
+import fcntl
 import os
 import secrets
 import shutil
@@ -20,6 +20,7 @@ from opensloth_core.errors import StoreError
 from opensloth_core.store.digest import file_digest
 
 MANIFEST = "manifest.json"
+LOCK = ".lock"
 
 
 class FileRecord(Settings):
@@ -30,6 +31,13 @@ class FileRecord(Settings):
 
     blake2b: str
     """BLAKE2b-256 of its bytes, hex."""
+
+
+class Manifest(Settings):
+    """What every artifact's manifest says."""
+
+    files: dict[str, FileRecord]
+    """Every file of the artifact but the manifest."""
 
 
 def file_records(folder: Path) -> dict[str, FileRecord]:
@@ -74,34 +82,36 @@ def staging(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def commit(folder: Path, target: Path, manifest: Settings) -> None:
+def commit(folder: Path, target: Path, manifest: Manifest) -> None:
     """Write the manifest and rename the staging folder into place.
 
     A damaged artifact already there is replaced; a whole one is kept, since the same key means the
-    same bytes.
+    same bytes. One process of the machine commits at a time, since looking at what is there and
+    replacing it are two steps.
     """
     path = folder / MANIFEST
     with path.open("w") as file:
         file.write(manifest.model_dump_json(indent=2) + "\n")
         file.flush()
         os.fsync(file.fileno())
-    try:
-        folder.rename(target)
-    except OSError:
-        if not target.exists():
-            raise
-        if _is_whole(target):
-            return
-        discarded = target.parent / f".staging-discarded-{target.name}-{secrets.token_hex(4)}"
-        target.rename(discarded)
-        folder.rename(target)
-        shutil.rmtree(discarded)
+    with (target.parent / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            folder.rename(target)
+        except OSError:
+            if not target.exists():
+                raise
+            if _is_whole(target, type(manifest)):
+                return
+            discarded = target.parent / f".staging-discarded-{target.name}-{secrets.token_hex(4)}"
+            target.rename(discarded)
+            folder.rename(target)
+            shutil.rmtree(discarded)
 
 
-def _is_whole(target: Path) -> bool:
+def _is_whole(target: Path, kind: type[Manifest]) -> bool:
     try:
-        record = json.loads((target / MANIFEST).read_text())
-        files = {name: FileRecord.of(values) for name, values in record["files"].items()}
-    except (OSError, ValueError, KeyError):
+        manifest = kind.model_validate_json((target / MANIFEST).read_text())
+    except (OSError, ValueError):
         return False
-    return damage(target, files) is None
+    return damage(target, manifest.files) is None

@@ -6,6 +6,7 @@ moment, and never imports transformers.
 
 from pathlib import Path
 
+from opensloth_core.errors import DataError
 from opensloth_core.launch.child import run_child
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.store.prepared import prepare, prepared_key
@@ -17,6 +18,8 @@ def main(run_dir: Path) -> None:
     config, launch = run.config().preparation, run.launch()
     model_dir = Path(launch.model_dir)
     key = prepared_key(config, model_dir, launch.world_size)
+    if key.digest != launch.prepared_key:
+        raise DataError(f"{config.data}: changed since the run began (or the tokenizer did); run again")
     prepare(config, model_dir, launch.world_size, key, run.events.progress)
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opensloth_core.config.base import Settings
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.data.ledger import Ledger
 from opensloth_core.data.version import preparation_digest
@@ -13,7 +12,7 @@ from opensloth_core.errors import DataError, StoreError
 from opensloth_core.runs.events import Progress, no_progress
 from opensloth_core.store.artifact import (
     MANIFEST,
-    FileRecord,
+    Manifest,
     commit,
     damage,
     file_records,
@@ -24,7 +23,7 @@ from opensloth_core.store.home import home_dir
 from opensloth_core.store.tokenizer_files import tokenizer_parts
 
 
-class PreparedManifest(Settings):
+class PreparedManifest(Manifest):
     """What a prepared artifact is, and every part of the key it is found by."""
 
     key: str
@@ -38,9 +37,6 @@ class PreparedManifest(Settings):
 
     shards: tuple[str, ...]
     """Shard files, one a rank, in rank order."""
-
-    files: dict[str, FileRecord]
-    """Every file but this one."""
 
     ledger: Ledger
     """Where every row and token went."""
@@ -140,7 +136,10 @@ def prepare(
         manifest = PreparedManifest(
             key=key.digest,
             parts=key.parts,
-            preparation=config.model_dump(mode="json", exclude={"data_output"}),
+            preparation={
+                **config.model_dump(mode="json", exclude={"data_output"}),
+                "gpus": num_shards,
+            },
             shards=tuple(prepared.shards),
             files=file_records(folder),
             ledger=prepared.ledger,

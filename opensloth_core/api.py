@@ -1,0 +1,143 @@
+"""Data preparation and training from a Python prompt, without an orchestrator."""
+
+import asyncio
+import time
+from collections.abc import Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opensloth_core.config.builder import TrainingConfigBuilder
+from opensloth_core.config.data import DatasetPrepConfig
+from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.errors import ConfigError
+from opensloth_core.launch.devices import num_shards
+from opensloth_core.launch.gang import run_ranks
+from opensloth_core.models.locate import model_folder
+from opensloth_core.preflight import check_input, preflight
+from opensloth_core.runs.directory import Launch, RunDirectory
+from opensloth_core.runs.events import Progress, no_progress
+from opensloth_core.runs.export import export_prepared, export_results
+from opensloth_core.runs.life import record_prepared, recorded
+from opensloth_core.store.prepared import (
+    PreparedManifest,
+    find_prepared,
+    prepare,
+    prepared_dir,
+    prepared_key,
+)
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """Prepared data in the store."""
+
+    manifest: PreparedManifest
+    """What it is, and what it was made of."""
+
+    cached: bool
+    """Whether it was there already."""
+
+    @property
+    def folder(self) -> Path:
+        """Where its shards are."""
+        return prepared_dir(self.manifest.key)
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What a training run leaves."""
+
+    adapter_dir: Path
+    """The adapter (or the whole model) with its tokenizer, as PEFT and transformers load it."""
+
+    run_dir: Path
+    """Configuration, events and logs of the run."""
+
+    final_loss: float
+    """Mean loss per trained token of the last step."""
+
+
+def run_prepare_data(
+    config: DatasetPrepConfig | Mapping[str, Any], progress: Progress = no_progress
+) -> PreparedData:
+    """Prepare data, or find that the store has it.
+
+    Args:
+        config: settings, as a model or a mapping; the ancestor's names (`input`, …) are understood.
+        progress: called as the work goes on.
+
+    Raises:
+        ConfigError: a setting is wrong.
+        DataError: the input cannot be used.
+        ModelError: the model or its tokenizer cannot be used.
+    """
+    config = DatasetPrepConfig.of(config)
+    check_input(Path(config.data))
+    model_dir, shards = model_folder(config.model), num_shards(config.gpus)
+    key = prepared_key(config, model_dir, shards)
+    manifest, _ = find_prepared(key.digest)
+    cached = manifest is not None
+    if manifest is None:
+        manifest = prepare(config, model_dir, shards, key, progress)
+    if config.data_output is not None:
+        export_prepared(manifest.key, Path(config.data_output))
+    return PreparedData(manifest, cached)
+
+
+def run_training(
+    config: OpenSlothConfig | Mapping[str, Any], prepared: PreparedData | None = None
+) -> TrainedModel:
+    """Train on every device of the run, each in a process of its own, and wait for the result.
+
+    Args:
+        config: settings; with `prepared` given, those the data was made with need not be repeated.
+        prepared: what `run_prepare_data` gave; prepared from `config.data` when not given.
+
+    Raises:
+        ConfigError: a setting is wrong, or contradicts the prepared data.
+        DataError, ModelError: the input or the model cannot be used.
+        TrainingError: a rank failed; the message names it.
+    """
+    flags = config.model_dump(exclude_unset=True) if isinstance(config, OpenSlothConfig) else config
+    builder = TrainingConfigBuilder()
+    if prepared is not None:
+        builder.with_manifest(prepared.manifest.preparation)
+    resolved = builder.with_flags(flags).build()
+    checked = preflight(resolved)
+    began = time.perf_counter()
+    if prepared is None:
+        prepared = run_prepare_data(resolved.preparation)
+    _refuse_conflict(resolved, len(checked.devices), prepared.manifest)
+    run = RunDirectory.create(resolved)
+    with recorded(run):
+        run.write_launch(Launch(str(checked.model_dir), checked.devices, prepared.manifest.key))
+        record_prepared(run, prepared.manifest, prepared.cached, seconds=time.perf_counter() - began)
+        run.events.state("warming")
+        _wait_for(run_ranks(run, on_line=lambda rank, line: None))
+        adapter_dir = export_results(run)
+    return TrainedModel(adapter_dir, run.path, run.final_loss())
+
+
+def _refuse_conflict(config: OpenSlothConfig, world_size: int, manifest: PreparedManifest) -> None:
+    """Data is trained with the settings it was prepared with, or not at all."""
+    wanted = {**config.preparation.model_dump(mode="json", exclude={"data_output"}), "gpus": world_size}
+    for name, value in wanted.items():
+        made_with = manifest.preparation[name]
+        if value != made_with:
+            raise ConfigError(
+                f"{name} {value} contradicts the prepared data {manifest.key}, made with {made_with}; "
+                "prepare the data again or drop the setting"
+            )
+
+
+def _wait_for(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine to its end, also where an event loop runs already (a notebook)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(work)
+        return
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()

@@ -1,0 +1,1 @@
+"""Starts and supervises the processes of a run's ranks. Nothing of Prefect."""

@@ -1,0 +1,72 @@
+"""The ranks of a run as a gang: they start one after the other, and live and die together."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
+
+from opensloth_core.errors import OpenSlothError
+from opensloth_core.launch.port import free_port
+from opensloth_core.launch.process import first_failure
+from opensloth_core.launch.rank import run_rank
+from opensloth_core.runs.directory import RunDirectory
+
+Member = Callable[[], Awaitable[None]]
+
+rank_spawned: ContextVar[asyncio.Event] = ContextVar("rank_spawned")
+"""For whoever starts a rank's process within a member of the gang: to be set once it exists."""
+
+
+async def run_gang(members: Sequence[Member]) -> None:
+    """Run all members to their end; when one fails, the others are cancelled.
+
+    The next member starts once the one before has set `rank_spawned` (or has ended): eight at once
+    overload Prefect's SQLite for seconds. Nobody waits for a rank to reach the rendezvous, which
+    needs all of them.
+
+    Raises:
+        OpenSlothError: the failure of the member that failed first.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            for member in members:
+                spawned = asyncio.Event()
+                token = rank_spawned.set(spawned)
+                running = group.create_task(_run(member))
+                rank_spawned.reset(token)
+                up = asyncio.create_task(spawned.wait())
+                try:
+                    await asyncio.wait({running, up}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    up.cancel()
+    except* OpenSlothError as failures:
+        raise first_failure(_leaves(failures)) from None
+
+
+async def run_ranks(run: RunDirectory, on_line: Callable[[int, str], None]) -> None:
+    """Run every rank of a run as plain processes.
+
+    Args:
+        on_line: receives every line of every rank, with the rank's number.
+
+    Raises:
+        OpenSlothError: the failure of the rank that failed first.
+    """
+    launch, port = run.launch(), free_port()
+
+    def member(rank: int) -> Member:
+        return lambda: run_rank(
+            run, launch, rank, port, lambda line: on_line(rank, line), rank_spawned.get().set
+        )
+
+    await run_gang([member(rank) for rank in range(launch.world_size)])
+
+
+async def _run(member: Member) -> None:
+    await member()
+
+
+def _leaves(group: BaseExceptionGroup[OpenSlothError]) -> list[OpenSlothError]:
+    found: list[OpenSlothError] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found

@@ -1,0 +1,50 @@
+"""The environment and the process of one rank."""
+
+import os
+from collections.abc import Callable
+
+from opensloth_core.launch.devices import visible_gpus
+from opensloth_core.launch.process import run_process
+from opensloth_core.runs.directory import Launch, RunDirectory
+from opensloth_core.store.home import home_dir
+
+
+def rank_environment(launch: Launch, rank: int, port: int) -> dict[str, str]:
+    """What a rank's environment adds: torch's rendezvous variables and its devices."""
+    found = visible_gpus()
+    gpus = [found[int(d.removeprefix("cuda:"))] for d in launch.devices if d != "cpu"]
+    cores = len(os.sched_getaffinity(0))
+    return {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(launch.world_size),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "CUDA_VISIBLE_DEVICES": ",".join(gpus),
+        "OMP_NUM_THREADS": str(max(1, cores // launch.world_size)),
+        "TOKENIZERS_PARALLELISM": "false",
+        "TQDM_DISABLE": "1",  # bars of transformers would fill the rank's log
+        # Unsloth writes generated code into the working directory unless told where.
+        "UNSLOTH_COMPILE_LOCATION": str(home_dir() / "unsloth_compiled_cache" / f"rank-{rank}"),
+        "UNSLOTH_DISABLE_STATISTICS": "1",
+    }
+
+
+async def run_rank(
+    run: RunDirectory,
+    launch: Launch,
+    rank: int,
+    port: int,
+    on_line: Callable[[str], None],
+    on_spawn: Callable[[], None],
+) -> None:
+    """Run one rank's process to its end; see `run_process`."""
+    await run_process(
+        name=f"rank {rank}",
+        module="opensloth_core.training.worker",
+        arguments=[str(run.path)],
+        env=rank_environment(launch, rank, port),
+        log_path=run.log_path(rank),
+        on_line=on_line,
+        on_spawn=on_spawn,
+    )

@@ -1,0 +1,39 @@
+"""What is recorded of a run's life beside its steps: its data, and how it ended."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from opensloth_core.errors import OpenSlothError
+from opensloth_core.runs.directory import RunDirectory
+from opensloth_core.store.prepared import PreparedManifest
+
+
+def record_prepared(run: RunDirectory, manifest: PreparedManifest, cached: bool, seconds: float) -> None:
+    """Record which data the run trains on, and what is worth knowing about it."""
+    run.events.write(
+        "prepared",
+        key=manifest.key,
+        cached=cached,
+        seconds=seconds,
+        ledger=manifest.ledger.model_dump(mode="json"),
+    )
+    for warning in manifest.ledger.warnings():
+        run.events.message(warning, "warning")
+
+
+@contextmanager
+def recorded(run: RunDirectory) -> Iterator[None]:
+    """Record `completed`, or `failed`, `cancelled` or `crashed` and why."""
+    try:
+        yield
+    except OpenSlothError as err:
+        run.events.state("failed", str(err))
+        raise
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        run.events.state("cancelled")
+        raise
+    except BaseException as err:
+        run.events.state("crashed", f"{type(err).__name__}: {err}")
+        raise
+    run.events.state("completed")

@@ -1,0 +1,1 @@
+"""What runs inside a rank's process: model, data feed, trainer, metrics."""

@@ -1,0 +1,92 @@
+"""Which packs meet in which optimizer step, and which rank runs them.
+
+The step contract: the packs of a step are a function of (seed, epoch, step, global batch size)
+and nothing else, so any number of ranks trains on the same packs in the same steps. The plan
+then deals a step's packs to the ranks, near-equal in tokens, equally many slots each. A step that
+the data cannot fill is filled up with `FILLER`, a pack whose labels are all ignored.
+
+Shapes: S steps, W ranks, A micro-batches a step (gradient accumulation), B packs a micro-batch.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from opensloth_core.config.batch import BatchPlan
+
+FILLER = -1
+"""Pack index of a slot without data."""
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """The packs of every step of a run, dealt to its ranks."""
+
+    packs_SWAB: npt.NDArray[np.int64]
+    """Indices into the global order of packs; `FILLER` where a slot is empty."""
+
+    trained_tokens_S: npt.NDArray[np.int64]
+    """Tokens with a label in each step, over all ranks: what the step's loss is divided by."""
+
+    @property
+    def num_steps(self) -> int:
+        return len(self.packs_SWAB)
+
+    def slots_of(self, rank: int) -> npt.NDArray[np.int64]:
+        """All pack indices a rank runs, in order, shape (S * A * B,)."""
+        return self.packs_SWAB[:, rank].reshape(-1)
+
+
+def training_plan(
+    num_tokens_P: npt.NDArray[np.int64],
+    num_trained_P: npt.NDArray[np.int64],
+    batch: BatchPlan,
+    epochs: float,
+    max_steps: int | None,
+    seed: int,
+) -> TrainingPlan:
+    """The plan of a run.
+
+    Args:
+        num_tokens_P: length of each pack.
+        num_trained_P: tokens with a label in each pack.
+        batch: batch numbers and world size.
+        epochs: passes over the data; a fraction ends the last pass early, at a whole step.
+        max_steps: the number of steps, whatever `epochs` says, if given.
+        seed: seed of the order.
+    """
+    num_packs, size = len(num_tokens_P), batch.global_batch_size
+    steps_per_epoch = math.ceil(num_packs / size)
+    num_steps = max_steps or math.ceil(epochs * steps_per_epoch)
+    tokens = np.append(num_tokens_P, 0)  # index FILLER (-1) reads the appended zero
+    trained = np.append(num_trained_P, 0)
+    dealt: list[npt.NDArray[np.int64]] = []
+    trained_S: list[int] = []
+    for epoch in range(math.ceil(num_steps / steps_per_epoch)):
+        order = np.random.default_rng((seed, epoch)).permutation(num_packs)
+        empty = np.full(steps_per_epoch * size - num_packs, FILLER, dtype=np.int64)
+        steps = np.concatenate([order, empty]).reshape(steps_per_epoch, size)
+        for packs in steps[: num_steps - len(dealt)]:
+            dealt.append(_deal(packs, tokens, batch))
+            trained_S.append(int(trained[packs].sum()))
+    return TrainingPlan(np.stack(dealt), np.array(trained_S, dtype=np.int64))
+
+
+def _deal(
+    packs: npt.NDArray[np.int64], tokens: npt.NDArray[np.int64], batch: BatchPlan
+) -> npt.NDArray[np.int64]:
+    """One step's packs as (W, A, B): longest first to the rank that has the fewest tokens."""
+    world_size = batch.world_size
+    slots = batch.gradient_accumulation_steps * batch.batch_size
+    hands: list[list[int]] = [[] for _ in range(world_size)]
+    load = [0] * world_size
+    for pack in sorted(packs.tolist(), key=lambda p: (-int(tokens[p]), p)):
+        free = (r for r in range(world_size) if len(hands[r]) < slots)
+        rank = min(free, key=lambda r: (load[r], len(hands[r]), r))
+        hands[rank].append(pack)
+        load[rank] += int(tokens[pack])
+    return np.array(hands, dtype=np.int64).reshape(
+        world_size, batch.gradient_accumulation_steps, batch.batch_size
+    )
