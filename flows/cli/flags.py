@@ -1,0 +1,139 @@
+"""Flags generated from the settings models: a field is a flag, its docstring the flag's help.
+
+The command line documents, converts and checks nothing itself. A flag's value goes to pydantic as
+the text the user typed, and a flag that was not given is absent, so no default of the command line
+can beat a weaker layer of settings.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from opensloth_core.config.builder import names_of, nested_settings
+
+POSITIONAL = "data"
+"""The one setting given without a flag."""
+
+GIVEN_BY_COMMAND = "method"
+"""The setting that the subcommand's own name gives."""
+
+SHORT = {"model": "-m", "gpus": "-g", "output": "-o", "epochs": "-e", "batch_size": "-b"}
+
+ALSO_SHOWN = {"lr"}
+"""Aliases that help shows beside the field's name; the ancestor's other names are accepted unseen."""
+
+METAVARS = {"gpus": "N", "samples": "N"}
+"""Where the type alone would say too much or too little."""
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One setting as the command line knows it."""
+
+    name: str
+    """The field's name, which is unique over all groups."""
+
+    group: str | None
+    """The nested settings the field belongs to."""
+
+    spellings: tuple[str, ...]
+    """As help shows them, short form first; empty for the positional argument."""
+
+    hidden_spellings: tuple[str, ...]
+    """Accepted, not shown."""
+
+    metavar: str
+    """What the value is; empty for a switch, which takes none."""
+
+    help: str
+
+    default: str | None
+    """For a person; None when there is no default worth naming."""
+
+    @property
+    def is_switch(self) -> bool:
+        return not self.metavar
+
+    @property
+    def label(self) -> str:
+        """How help and errors introduce it: `-g, --gpus N`."""
+        if not self.spellings:
+            return self.metavar
+        if self.is_switch:
+            return "--[no-]" + self.spellings[-1].removeprefix("--")
+        return f"{', '.join(self.spellings)} {self.metavar}"
+
+    @property
+    def called(self) -> str:
+        """Its one name in a message: `--gpus`."""
+        return long_form(self.name) if self.spellings else self.metavar
+
+
+def flags_of(model: type[BaseModel]) -> list[Flag]:
+    """Every leaf setting of `model`, nested groups flattened, in the order they are declared."""
+    groups = nested_settings(model)
+    flags: list[Flag] = []
+    for name, field in model.model_fields.items():
+        if name in groups:
+            inner = groups[name]
+            flags += [_flag(inner, n, f, name) for n, f in inner.model_fields.items()]
+        elif name != GIVEN_BY_COMMAND:
+            flags.append(_flag(model, name, field, None))
+    return flags
+
+
+def long_form(name: str) -> str:
+    """`max_steps` as `--max-steps`."""
+    return "--" + name.replace("_", "-")
+
+
+def _flag(model: type[BaseModel], name: str, field: FieldInfo, group: str | None) -> Flag:
+    aliases = [alias for alias in names_of(model, name)[1:] if len(alias) > 1]
+    shown = [name, *(alias for alias in aliases if alias in ALSO_SHOWN)]
+    hidden = [alias for alias in aliases if alias not in shown]
+    spellings = [long_form(alias) for alias in shown]
+    if name in SHORT:
+        spellings.insert(0, SHORT[name])
+    if name == POSITIONAL:
+        spellings, hidden = [], [*shown, *hidden]
+    return Flag(
+        name=name,
+        group=group,
+        spellings=tuple(spellings),
+        hidden_spellings=tuple(long_form(alias) for alias in hidden),
+        metavar=METAVARS.get(name) or _metavar(name, field.annotation),
+        help=" ".join((field.description or "").split()),
+        default=None if field.is_required() else _shown_default(field.default),
+    )
+
+
+def _metavar(name: str, annotation: Any) -> str:
+    kind = _without_none(annotation)
+    if kind is bool:
+        return ""
+    if get_origin(kind) is Literal:
+        return "|".join(map(str, get_args(kind)))
+    if get_origin(kind) is tuple:
+        return "A,B,…"
+    return {int: "N", float: "X", Path: "DIR"}.get(kind, name.upper())
+
+
+def _without_none(annotation: Any) -> Any:
+    """`int` for `int | None` and for `Annotated[int, …] | None`."""
+    if get_origin(annotation) in (Union, UnionType):
+        (annotation,) = (kind for kind in get_args(annotation) if kind is not type(None))
+    while hasattr(annotation, "__metadata__"):
+        annotation = annotation.__origin__
+    return annotation
+
+
+def _shown_default(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, float):
+        return f"{value:g}"
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

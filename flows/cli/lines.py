@@ -1,0 +1,92 @@
+"""Events as lines for a person; pure functions, no clock and no terminal."""
+
+from opensloth_core.runs.events import Event
+
+STATES = {
+    "preparing": "preparing data",
+    "warming": "loading the model",
+    "training": "training",
+    "saving": "saving the adapter",
+    "completed": "completed",
+    "failed": "failed",
+    "cancelled": "cancelled",
+    "crashed": "crashed",
+}
+
+
+def is_echo(event: Event) -> bool:
+    """Whether another rank says the same: ranks take their steps together, rank 0 speaks for all."""
+    return event["kind"] in ("step", "progress") and bool(event.get("rank"))
+
+
+def lines_for(event: Event) -> list[str]:
+    """What an event says, one entry a line; nothing for events that a person need not see."""
+    match event["kind"]:
+        case "state":
+            return _state(event)
+        case "progress":
+            return [progress_line(event)]
+        case "prepared":
+            return [f"data: {data_origin(event)}"]
+        case "step":
+            return [step_line(event)]
+        case "message":
+            level = event.get("level", "info")
+            prefix = "" if level == "info" else f"{level}: "
+            return [prefix + line for line in str(event["text"]).splitlines()]
+        case _:
+            return []
+
+
+def _state(event: Event) -> list[str]:
+    text = STATES.get(event["state"])
+    if text is None:
+        return []
+    # The message of a failed run is its error, which the command prints as its last line.
+    ended = event["state"] in ("failed", "cancelled", "crashed")
+    message = None if ended else event.get("message")
+    return [f"{text}: {message}" if message else text]
+
+
+def progress_line(event: Event) -> str:
+    """`tokenise 500/7,473 (6 %)`, or without a total `tokenise 500`."""
+    done, total = event["done"], event.get("total")
+    if not total:
+        return f"{event['phase']} {done:,}"
+    return f"{event['phase']} {done:,}/{total:,} ({100 * done // total} %)"
+
+
+def step_line(event: Event) -> str:
+    """`step 3/30 · loss 2.346 · grad norm 1.20 · lr 2.0e-04 · 1,234 tokens/s`."""
+    place = f"step {event['step']:,}"
+    if event.get("total_steps"):
+        place += f"/{event['total_steps']:,}"
+    measures = [
+        ("loss", "loss {:.3f}"),
+        ("grad_norm", "grad norm {:.2f}"),
+        ("learning_rate", "lr {:.1e}"),
+        ("tokens_per_second", "{:,.0f} tokens/s" + (" a GPU" if event.get("world_size", 1) > 1 else "")),
+    ]
+    known = [shape.format(event[name]) for name, shape in measures if event.get(name) is not None]
+    return " · ".join([place, *known])
+
+
+def data_origin(prepared: Event) -> str:
+    """`cached, nothing to prepare (key 1f3a…)` or `prepared in 3.2 s (key …)`."""
+    key = str(prepared["key"])[:12]
+    if prepared.get("cached"):
+        return f"cached, nothing to prepare (key {key})"
+    seconds = prepared.get("seconds")
+    return f"prepared{f' in {duration(seconds)}' if seconds is not None else ''} (key {key})"
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `12 s`, `3 min 05 s`, `2 h 07 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -1,0 +1,73 @@
+"""A run as plain time-stamped lines, for pipes, log files and dumb terminals."""
+
+import time
+from typing import TextIO
+
+from flows.cli.lines import duration, is_echo, lines_for
+from opensloth_core.runs.events import Event
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+class PlainView:
+    """Writes a line for what matters; of steps and progress at most one in five seconds.
+
+    Throttling goes by the events' own times, so a log read late gives the same lines. The first
+    step and the last are always shown, and so are the start and the end of a phase.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._held: Event | None = None
+        self._last_line_time = float("-inf")
+        self._phase_starts: dict[str, float] = {}
+
+    def show(self, event: Event) -> None:
+        """Write the lines of one event, or hold it back until it proves to be the last one."""
+        if is_echo(event):
+            return
+        if event["kind"] not in ("step", "progress"):
+            self._flush()
+            self._write(event)
+        elif self._is_due(event):
+            self._write(event, _took(event, self._phase_starts))
+            self._last_line_time = event["time"]
+            self._held = None
+        else:
+            self._held = event
+
+    def refresh(self) -> None:
+        """Nothing moves between events."""
+
+    def close(self) -> None:
+        """Write what was held back."""
+        self._flush()
+
+    def _is_due(self, event: Event) -> bool:
+        if event["kind"] == "progress":
+            is_first = event["phase"] not in self._phase_starts
+            self._phase_starts.setdefault(event["phase"], event["time"])
+            is_last = event["done"] == event.get("total")
+        else:
+            is_first = "step" not in self._phase_starts
+            self._phase_starts.setdefault("step", event["time"])
+            is_last = event["step"] == event.get("total_steps")
+        waited = event["time"] - self._last_line_time >= SECONDS_BETWEEN_LINES
+        return is_first or is_last or waited
+
+    def _flush(self) -> None:
+        if self._held is not None:
+            self._write(self._held)
+            self._held = None
+
+    def _write(self, event: Event, suffix: str = "") -> None:
+        clock = time.strftime("%H:%M:%S", time.localtime(event["time"]))
+        for line in lines_for(event):
+            self._stream.write(f"{clock} {line}{suffix}\n")
+        self._stream.flush()
+
+
+def _took(event: Event, starts: dict[str, float]) -> str:
+    if event["kind"] != "progress" or event["done"] != event.get("total"):
+        return ""
+    return f" in {duration(event['time'] - starts[event['phase']])}"

@@ -1,0 +1,29 @@
+"""In which part of the help a flag stands, most important part first."""
+
+from collections.abc import Sequence
+
+from flows.cli.flags import Flag
+
+SECTIONS = {
+    "Data": ("data", "max_seq_length", "samples", "max_rejected", "data_output"),
+    "Model": ("model", "finetuning_type", "dtype"),
+    "Training": ("training",),
+    "LoRA": ("lora",),
+    "Run": ("gpus", "output", "seed"),
+}
+"""Fields, or whole groups of nested settings, by section; a field that is nowhere goes last."""
+
+
+def by_section(flags: Sequence[Flag]) -> dict[str, list[Flag]]:
+    """The flags under their section's title, in the order help shows them; no section is empty."""
+    sections: dict[str, list[Flag]] = {title: [] for title in SECTIONS}
+    for flag in flags:
+        sections[_section(flag)].append(flag)
+    for title, names in SECTIONS.items():
+        sections[title].sort(key=lambda flag: names.index(flag.name) if flag.name in names else 99)
+    return {title: members for title, members in sections.items() if members}
+
+
+def _section(flag: Flag) -> str:
+    key = flag.group or flag.name
+    return next((title for title, names in SECTIONS.items() if key in names), "Run")

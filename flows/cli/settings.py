@@ -1,0 +1,36 @@
+"""From the flags that were given to one configuration, and from its errors back to flags."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from flows.cli.flags import Flag
+from opensloth_core.config.base import Place, Settings, describe
+from opensloth_core.config.builder import TrainingConfigBuilder
+from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.errors import ConfigError
+
+
+def training_config(given: Mapping[str, Any], method: str) -> OpenSlothConfig:
+    """The run's configuration: defaults, and over them the flags.
+
+    Raises:
+        ConfigError: a setting is missing or wrong; named by its place in the configuration.
+    """
+    return TrainingConfigBuilder().with_flags({**given, "method": method}).build()
+
+
+def in_flags(err: ConfigError, model: type[Settings], flags: Sequence[Flag]) -> str:
+    """The error's message as the user of a command line would put it: flags, no nested paths."""
+    called = {flag.name: flag.called for flag in flags}
+
+    def spell(place: Place) -> str:
+        names = [called[str(part)] for part in place if str(part) in called]
+        return names[-1] if names else ""
+
+    cause = err.__cause__
+    message = describe(cause, model, spell) if isinstance(cause, ValidationError) else str(err)
+    # One-word names such as `data` are English too, so only names_like_this are safe to translate.
+    return re.sub(r"\b[a-z]+(?:_[a-z]+)+\b", lambda m: called.get(m[0], m[0]), message)

@@ -1,0 +1,118 @@
+"""Every setting is a flag, and every flag reaches the configuration."""
+
+import pytest
+from pydantic import BaseModel
+
+from flows.cli.commands import COMMANDS, METHODS
+from flows.cli.flags import METAVARS, SHORT, Flag, flags_of
+from flows.cli.parser import accepted_spellings, parse_flags
+from flows.cli.sections import SECTIONS, by_section
+from flows.cli.settings import training_config
+from opensloth_core.config.builder import names_of, nested_settings
+from opensloth_core.config.opensloth import OpenSlothConfig
+
+FLAGS = flags_of(OpenSlothConfig)
+REQUIRED = {"data": "some.jsonl", "model": "some-model"}
+
+
+def leaf_models() -> list[tuple[type[BaseModel], str]]:
+    groups = nested_settings(OpenSlothConfig)
+    outer = [(OpenSlothConfig, name) for name in OpenSlothConfig.model_fields if name not in groups]
+    return outer + [(kind, name) for kind in groups.values() for name in kind.model_fields]
+
+
+def value_of(config: OpenSlothConfig, flag: Flag) -> object:
+    return getattr(getattr(config, flag.group) if flag.group else config, flag.name)
+
+
+def other_values(flag: Flag) -> list[tuple[str, object]]:
+    """Texts a user may type for this flag, none the default, with what they must become."""
+    if flag.name in ("data_output", "output"):
+        return [("some/dir", "some/dir")]
+    if "|" in flag.metavar:
+        return [(choice, choice) for choice in flag.metavar.split("|") if choice != flag.default]
+    if flag.metavar == "A,B,…":
+        return [("one, two", ("one", "two"))]
+    return [{"N": ("7", 7), "X": ("0.375", 0.375)}.get(flag.metavar, ("other", "other"))]
+
+
+def config_from(words: list[str]) -> OpenSlothConfig:
+    given = parse_flags(FLAGS, words)
+    return training_config({**REQUIRED, **given}, method="sft")
+
+
+def test_every_leaf_setting_but_the_method_is_a_flag() -> None:
+    assert sorted([f.name for f in FLAGS] + ["method"]) == sorted(name for _, name in leaf_models())
+
+
+def test_flat_names_and_spellings_are_unique() -> None:
+    names = [flag.name for flag in FLAGS]
+    spellings = [spelling for flag in FLAGS for spelling in accepted_spellings(flag)]
+    assert len(set(names)) == len(names)
+    assert len(set(spellings)) == len(spellings)
+    assert not {"-h", "--help"} & set(spellings)
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_every_flag_has_help_and_a_section(command) -> None:
+    flags = flags_of(command.settings)
+    assert all(flag.help.endswith(".") for flag in flags)
+    placed = [flag.name for members in by_section(flags).values() for flag in members]
+    assert sorted(placed) == sorted(flag.name for flag in flags)
+
+
+def test_the_tables_of_the_command_line_name_existing_settings() -> None:
+    known = {flag.name for flag in FLAGS} | {flag.group for flag in FLAGS}
+    listed = {name for names in SECTIONS.values() for name in names}
+    assert listed <= known
+    assert set(SHORT) <= known
+    assert set(METAVARS) <= known
+
+
+@pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
+def test_every_spelling_of_a_flag_sets_its_setting_and_only_that(flag: Flag) -> None:
+    default = training_config(REQUIRED, method="sft")
+    for spelling in accepted_spellings(flag):
+        if flag.is_switch:
+            cases = [([spelling], not spelling.startswith("--no-"))]
+        else:
+            cases = [([spelling, text], value) for text, value in other_values(flag)]
+            cases += [([f"{spelling}={text}"], v) for text, v in other_values(flag) if spelling[1] == "-"]
+        for words, expected in cases:
+            config = config_from(words)
+            arrived = value_of(config, flag)
+            assert (str(arrived) if flag.metavar == "DIR" else arrived) == expected
+            assert arrived != value_of(default, flag)
+            others = [f for f in FLAGS if f.name != flag.name]
+            assert [value_of(config, f) for f in others] == [value_of(default, f) for f in others]
+
+
+def test_data_stands_without_a_flag_anywhere_on_the_line() -> None:
+    assert parse_flags(FLAGS, ["d.jsonl", "--model", "m"])["data"] == "d.jsonl"
+    assert parse_flags(FLAGS, ["--model", "m", "d.jsonl"])["data"] == "d.jsonl"
+    assert parse_flags(FLAGS, ["--model", "m", "d.jsonl", "-g2"]) == {
+        "data": "d.jsonl",
+        "model": "m",
+        "gpus": "2",
+    }
+
+
+def test_every_alias_of_more_than_one_letter_is_a_flag() -> None:
+    spellings = {spelling for flag in FLAGS for spelling in accepted_spellings(flag)} | {
+        "--method",
+        "--training-type",
+    }
+    for model, name in leaf_models():
+        for alias in names_of(model, name):
+            if len(alias) > 1 and (alias, name) != ("data", "data"):
+                assert "--" + alias.replace("_", "-") in spellings
+
+
+def test_what_is_not_given_is_absent() -> None:
+    assert parse_flags(FLAGS, []) == {}
+    assert parse_flags(FLAGS, ["d.jsonl", "--epochs", "3"]) == {"data": "d.jsonl", "epochs": "3"}
+
+
+def test_every_method_is_given_by_its_command() -> None:
+    for name, command in METHODS.items():
+        assert command.configure(REQUIRED).method == name

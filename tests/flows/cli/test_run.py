@@ -1,0 +1,108 @@
+"""How a run ends: the last line, the exit code, what is left on disk."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flows.cli.run import show_run
+from opensloth_core.config.batch import batch_plan
+from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.errors import DataError, TrainingError
+from opensloth_core.runs.directory import RunDirectory
+
+CONFIG = OpenSlothConfig.of({"data": "d.jsonl", "model": "m"})
+
+WAITING_RUN = """
+import sys, time
+from flows.cli.run import show_run
+from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.runs.directory import RunDirectory
+
+def work(config, run_dir):
+    try:
+        print("started", flush=True)
+        time.sleep(60)
+    finally:
+        print("cleaned up", flush=True)
+
+config = OpenSlothConfig.of({"data": "d.jsonl", "model": "m"})
+sys.exit(show_run(config, RunDirectory.create(config), work))
+"""
+
+
+Work = Callable[[OpenSlothConfig, Path], None]
+
+
+@pytest.fixture
+def show(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Work], int]:
+    """Shows a run whose work is the test's own."""
+    monkeypatch.setenv("OPENSLOTH_HOME", str(tmp_path))
+    return lambda work: show_run(CONFIG, RunDirectory.create(CONFIG), work)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(DataError("d.jsonl: empty"), 2), (TrainingError("rank 1 died"), 1)]
+)
+def test_our_errors_are_one_line_with_their_exit_code(error, code, show, capsys) -> None:
+    def work(config, run_dir):
+        raise error
+
+    assert show(work) == code
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", f"os-train: {error}\n")
+
+
+def test_a_setting_refused_late_is_still_named_as_a_flag(show, capsys) -> None:
+    def work(config, run_dir):
+        batch_plan(2, None, 5, world_size=1)
+
+    assert show(work) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("os-train: --global-batch-size 5 is not a multiple of --batch-size 2 x 1 GPUs")
+
+
+def test_a_bug_leaves_its_traceback_in_the_run_directory(show, capsys, tmp_path: Path) -> None:
+    def work(config, run_dir):
+        raise KeyError("surprise")
+
+    assert show(work) == 1
+    (crash_log,) = tmp_path.glob("runs/*/crash.log")
+    assert "Traceback" in crash_log.read_text()
+    err = capsys.readouterr().err
+    assert err == f"os-train: a bug in OpenSloth: KeyError: 'surprise'; see {crash_log}\n"
+
+
+SIGNALS = [
+    (signal.SIGINT, 130, "interrupted", False),
+    (signal.SIGTERM, 143, "terminated", False),
+    (signal.SIGTERM, 143, "terminated", True),
+]
+
+
+@pytest.mark.parametrize(("sent", "code", "said", "is_sigint_ignored"), SIGNALS)
+def test_signals_clean_up_and_have_their_exit_codes(
+    sent, code, said, is_sigint_ignored, tmp_path: Path
+) -> None:
+    def ignore_sigint() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITING_RUN],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={"OPENSLOTH_HOME": str(tmp_path), "PATH": ""},
+        # What a shell does to a job started with `&`.
+        preexec_fn=ignore_sigint if is_sigint_ignored else None,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    time.sleep(0.1)
+    process.send_signal(sent)
+    out, err = process.communicate(timeout=20)
+    assert (out, process.returncode, err) == ("cleaned up\n", code, f"os-train: {said}\n")

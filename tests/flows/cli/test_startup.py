@@ -1,0 +1,50 @@
+"""Help and parsing are instant: nothing heavy is imported for them."""
+
+import statistics
+import subprocess
+import sys
+import time
+
+HEAVY = {"torch", "prefect", "transformers", "trl", "peft", "unsloth", "datasets", "pyarrow", "numpy", "rich"}
+BARE_PYDANTIC = ["-c", "import pydantic\nclass Settings(pydantic.BaseModel):\n    seed: int = 42"]
+HELP = ["-m", "flows.cli", "sft", "--help"]
+
+PARSE_ONLY = """
+import sys
+from dataclasses import replace
+from flows.cli import main
+main.COMMANDS = {name: replace(c, run=lambda config: 0) for name, c in main.COMMANDS.items()}
+assert main.main(["sft", "d.jsonl", "--model", "m", "--gpus", "2", "--lr", "1e-4"]) == 0
+print(*sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+def python(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True)
+
+
+def median_seconds(words: list[str], repeats: int = 5) -> float:
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        python(*words)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    trace = python("-X", "importtime", *HELP).stderr
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in trace.splitlines()}
+    assert "pydantic" in imported
+    assert not imported & HEAVY
+
+
+def test_parsing_imports_nothing_heavy() -> None:
+    imported = set(python("-c", PARSE_ONLY).stdout.split())
+    assert "pydantic" in imported
+    assert not imported & HEAVY
+
+
+def test_help_takes_little_longer_than_one_pydantic_model() -> None:
+    # About 1.0 measured; the bound is loose because other tests may run beside this one.
+    assert median_seconds(HELP) <= 3.5 * median_seconds(BARE_PYDANTIC)

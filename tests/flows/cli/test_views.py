@@ -1,0 +1,187 @@
+"""What a person sees of a run."""
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from flows.cli.bars_view import BarsView
+from flows.cli.console import RunConsole, view_for
+from flows.cli.lines import duration, lines_for
+from flows.cli.plain_view import PlainView
+from flows.cli.summary import summary
+from opensloth_core.runs.events import EventLog
+
+
+def event(kind: str, time: float = 0.0, **fields: Any) -> dict[str, Any]:
+    return {"time": time, "kind": kind, **fields}
+
+
+def step(number: int, time: float, total: int = 30, rank: int = 0) -> dict[str, Any]:
+    return event(
+        "step", time, rank=rank, step=number, total_steps=total, loss=2.3456, grad_norm=1.2,
+        learning_rate=2e-4, tokens_per_second=12345.6,
+    )  # fmt: skip
+
+
+RUN = [
+    event("state", 0, state="created"),
+    event("message", 0, level="info", text="no GPU here: 2 CPU processes"),
+    event("state", 0, state="preparing"),
+    *[event("progress", 1 + i / 10, phase="tokenise", done=747 * i, total=7470) for i in range(11)],
+    event("prepared", 2.5, key="0123456789abcdef", cached=False, seconds=1.5),
+    event("state", 3, state="warming"),
+    event("message", 4, level="warning", text="a long warning " + "about something " * 10),
+    event("state", 5, state="training"),
+    *[step(n, 5 + n / 2, rank=rank) for n in range(1, 31) for rank in (0, 1)],
+    event("state", 21, state="saving"),
+    event("result", 22, adapter_dir="/runs/r/adapter", final_loss=0.5, tokens_per_second=12345.6),
+    event("state", 23, state="completed"),
+]
+
+
+def plain(events: list[dict[str, Any]]) -> list[str]:
+    stream = io.StringIO()
+    view = PlainView(stream)
+    for one in events:
+        view.show(one)
+    view.close()
+    lines = stream.getvalue().splitlines()
+    assert all(re.match(r"\d\d:\d\d:\d\d ", line) for line in lines)
+    return [line[9:] for line in lines]
+
+
+def test_a_step_in_one_line() -> None:
+    line = "step 3/30 · loss 2.346 · grad norm 1.20 · lr 2.0e-04 · 12,346 tokens/s"
+    assert lines_for(step(3, 0)) == [line]
+    assert lines_for(event("step", step=3, total_steps=None, loss=None)) == ["step 3"]
+
+
+def test_progress_with_and_without_a_total() -> None:
+    assert lines_for(event("progress", phase="pack", done=1234, total=5000)) == ["pack 1,234/5,000 (24 %)"]
+    assert lines_for(event("progress", phase="read", done=1234, total=None)) == ["read 1,234"]
+
+
+def test_where_the_data_came_from() -> None:
+    cached = event("prepared", key="0123456789abcdef", cached=True, seconds=0.1)
+    assert lines_for(cached) == ["data: cached, nothing to prepare (key 0123456789ab)"]
+    made = event("prepared", key="0123456789abcdef", cached=False, seconds=61.0)
+    assert lines_for(made) == ["data: prepared in 1 min 01 s (key 0123456789ab)"]
+
+
+def test_a_message_of_two_lines_is_two_lines_with_its_level() -> None:
+    assert lines_for(event("message", level="warning", text="a\nb")) == ["warning: a", "warning: b"]
+
+
+def test_unknown_kinds_and_states_are_not_shown() -> None:
+    assert lines_for(event("heartbeat")) == []
+    assert lines_for(event("state", state="created")) == []
+
+
+def test_a_failed_run_leaves_its_error_to_the_commands_last_line() -> None:
+    assert lines_for(event("state", state="failed", message="rank 1 died")) == ["failed"]
+
+
+def test_durations() -> None:
+    seconds = [0.44, 9.96, 12, 59.7, 185, 7620]
+    assert [duration(s) for s in seconds] == [
+        "0.4 s",
+        "10 s",
+        "12 s",
+        "1 min 00 s",
+        "3 min 05 s",
+        "2 h 07 min",
+    ]
+
+
+def test_plain_lines_show_first_and_last_and_one_in_five_seconds() -> None:
+    # Half a second a step: step 1 at 5.5 s is due, then 11 at 10.5 s, 21 at 15.5 s; 30 is the last.
+    steps = [line.split(" ")[1] for line in plain(RUN) if line.startswith("step")]
+    assert steps == ["1/30", "11/30", "21/30", "30/30"]
+
+
+def test_plain_lines_show_the_start_and_end_of_a_phase() -> None:
+    phases = [line for line in plain(RUN) if line.startswith("tokenise")]
+    assert phases == ["tokenise 0/7,470 (0 %)", "tokenise 7,470/7,470 (100 %) in 1.0 s"]
+
+
+def test_plain_lines_show_the_last_step_before_a_failure() -> None:
+    lines = plain([step(1, 0), step(2, 1), step(3, 2), event("state", 3, state="failed")])
+    assert [line.split(" · ")[0] for line in lines] == ["step 1/30", "step 3/30", "failed"]
+
+
+def drawn(width: int, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("TERM", "xterm")
+    stream = io.StringIO()
+    view = BarsView(Console(file=stream, width=width, height=24, force_terminal=True))
+    for one in RUN:
+        view.show(one)
+        view.refresh()
+    view.close()
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("width", [20, 40, 64, 75, 80, 200])
+def test_bars_are_never_wider_than_the_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain_text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn(width, monkeypatch))
+    assert max(len(line) for line in re.split(r"[\r\n]+", plain_text)) <= width
+
+
+def test_bars_show_the_stages_and_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = drawn(80, monkeypatch)
+    for part in ("tokenise", "loading the model", "training", "30/30", "loss 2.346", "12k tok/s"):
+        assert part in text
+
+
+def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not re.search(r"\x1b\[(?:[0-9;]*;)?(?:3[0-7]|38|9[0-7])[;m]", drawn(80, monkeypatch))
+
+
+def test_a_pipe_gets_lines() -> None:
+    assert isinstance(view_for(io.StringIO()), PlainView)
+
+
+def test_the_console_shows_what_was_written_last_before_it_closed(tmp_path: Path) -> None:
+    log, stream = EventLog(tmp_path / "events.jsonl"), io.StringIO()
+    with RunConsole(log.path, stream):
+        log.message("first")
+        log.message("last")
+    assert [line[9:] for line in stream.getvalue().splitlines()] == ["first", "last"]
+
+
+def test_a_broken_pipe_ends_the_view_and_not_the_run(tmp_path: Path) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    log = EventLog(tmp_path / "events.jsonl")
+    with RunConsole(log.path, Closed()) as console:
+        log.message("unseen")
+    assert isinstance(console.failure, BrokenPipeError)
+
+
+def test_a_view_that_breaks_says_so(tmp_path: Path) -> None:
+    path, stream = tmp_path / "events.jsonl", io.StringIO()
+    path.write_text("not json\n")
+    with RunConsole(path, stream):
+        pass
+    assert "the progress display stopped early: JSONDecodeError" in stream.getvalue()
+
+
+def test_summary_says_where_and_how() -> None:
+    assert summary(Path("/runs/r"), RUN).splitlines() == [
+        "Adapter  /runs/r/adapter",
+        "Loss     0.500 (first step 2.346)",
+        "Speed    12,346 tokens/s",
+        "Data     prepared in 1.5 s (key 0123456789ab)",
+        "Run      /runs/r",
+        "Time     23 s",
+    ]
+
+
+def test_summary_of_a_run_that_recorded_nothing() -> None:
+    assert summary(Path("/runs/r"), []) == "Run      /runs/r"

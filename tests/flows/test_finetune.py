@@ -1,0 +1,177 @@
+"""The main job as a user runs it: the command, real Prefect, real ranks, a tiny model."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import get_client
+from prefect.client.schemas.filters import (
+    LogFilter,
+    LogFilterFlowRunId,
+    TaskRunFilter,
+    TaskRunFilterFlowRunId,
+)
+from prefect.client.schemas.objects import FlowRun, TaskRun
+
+from opensloth_core.runs.events import read_events
+from tests.flows.conftest import Start
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+
+def only_run(home: Path) -> Path:
+    (run_dir,) = (home / "runs").iterdir()
+    return run_dir
+
+
+def newest_run(home: Path) -> Path:
+    return max((home / "runs").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+
+
+def states(run_dir: Path) -> list[str]:
+    return [e["state"] for e in read_events(run_dir / "events.jsonl") if e["kind"] == "state"]
+
+
+def pids_of(run_dir: Path) -> list[int]:
+    """Processes whose command line names the run's directory."""
+    done = subprocess.run(["pgrep", "-f", str(run_dir)], capture_output=True, text=True, check=False)
+    return [int(pid) for pid in done.stdout.split()]
+
+
+def pid_of_rank(run_dir: Path, rank: int) -> int:
+    environments = {pid: Path(f"/proc/{pid}/environ").read_bytes() for pid in pids_of(run_dir)}
+    return next(pid for pid, env in environments.items() if f"\0RANK={rank}\0".encode() in b"\0" + env)
+
+
+def wait_for_steps(home: Path, process: subprocess.Popen[str], count: int) -> Path:
+    """The run's directory, once rank 0 has taken so many steps."""
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and process.poll() is None:
+        for path in home.glob("runs/*/events.jsonl"):
+            if sum(e["kind"] == "step" and e["rank"] == 0 for e in read_events(path)) >= count:
+                return path.parent
+        time.sleep(0.2)
+    raise AssertionError(f"no {count} steps; stderr:\n{process.communicate()[1]}")
+
+
+async def seen_in_prefect(run_dir: Path) -> tuple[FlowRun, dict[str, TaskRun], dict[str, FlowRun]]:
+    """A run's flow run, its tasks by the word their name begins with, and the subflows of its ranks."""
+    async with get_client() as client:
+        flows = await client.read_flow_runs()
+        ours = [flow for flow in flows if flow.parameters.get("run_dir") == str(run_dir)]
+        (flow_run,) = [flow for flow in ours if "config" in flow.parameters]
+        tasks = await client.read_task_runs(
+            task_run_filter=TaskRunFilter(flow_run_id=TaskRunFilterFlowRunId(any_=[flow_run.id]))
+        )
+        by_name = {task.name.split()[0].split("-")[0]: task for task in tasks}
+        ranks = {flow.name: flow for flow in ours if "rank" in flow.parameters}
+        return flow_run, by_name, ranks
+
+
+async def logs_of(flow_run: FlowRun) -> str:
+    async with get_client() as client:
+        logs = await client.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[flow_run.id])))
+        return "\n".join(log.message for log in logs)
+
+
+async def test_two_ranks_train_then_the_second_run_finds_its_data_cached(
+    os_train: Start, home: Path, tiny_model_dir: Path, chat_data: Path, two_cores: None, tmp_path: Path
+) -> None:
+    command: list[Any] = ["sft", chat_data, "--model", tiny_model_dir, "--gpus", 2, "--max-seq-length", 192]
+    command += ["--max-steps", 3, "--lr", "0.05"]
+
+    out, err = (first := os_train(*command, "--output", tmp_path / "mine")).communicate(timeout=200)
+    assert first.returncode == 0, err
+    run_dir = only_run(home)
+    assert states(run_dir) == ["created", "preparing", "warming", "training", "saving", "completed"]
+    assert "Data     prepared in" in out and str(run_dir / "adapter") in out
+    assert "CPU" in err and "gloo" in err
+
+    flow_run, tasks, ranks = await seen_in_prefect(run_dir)
+    assert flow_run.name == "sft · tiny-llama · colours · 2 GPUs"
+    assert flow_run.state_name == "Completed"
+    assert tasks["prepare"].state_name == "Completed"
+    assert sorted(ranks) == ["rank 0 on cpu", "rank 1 on cpu"]
+    for rank in range(2):
+        assert f"rank {rank} of 2 on cpu" in await logs_of(ranks[f"rank {rank} on cpu"])
+        assert f"rank {rank} of 2 on cpu" in (run_dir / "logs" / f"rank-{rank}.log").read_text()
+
+    check_adapter_loads(tiny_model_dir, run_dir / "adapter")
+    check_adapter_loads(tiny_model_dir, tmp_path / "mine")
+
+    out, err = (second := os_train(*command)).communicate(timeout=200)
+    assert second.returncode == 0, err
+    assert "Data     cached" in out
+    _, tasks, _ = await seen_in_prefect(newest_run(home))
+    assert tasks["prepare"].state_name == "Cached"
+    assert not (newest_run(home) / "logs" / "prepare.log").exists()
+
+
+def check_adapter_loads(model_dir: Path, adapter_dir: Path) -> None:
+    """PEFT loads the adapter, and it changes what the model says."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(adapter_dir)
+    base = AutoModelForCausalLM.from_pretrained(model_dir, dtype=torch.float32)
+    batch = tokenizer("Which colours has flag 3?", return_tensors="pt")
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    before = base(**inputs).logits
+    after = PeftModel.from_pretrained(base, adapter_dir)(**inputs).logits
+    assert not torch.allclose(before, after, atol=1e-3)
+
+
+async def test_a_killed_rank_ends_the_command_which_names_it(
+    os_train: Start, home: Path, tiny_model_dir: Path, chat_data: Path, two_cores: None
+) -> None:
+    process = os_train(
+        "sft", chat_data, "--model", tiny_model_dir, "--gpus", 2, "--max-seq-length", 192, "--max-steps", 5000
+    )
+    run_dir = wait_for_steps(home, process, 3)
+    os.kill(pid_of_rank(run_dir, 1), signal.SIGKILL)
+    began = time.monotonic()
+    _, err = process.communicate(timeout=30)
+    assert time.monotonic() - began < 15
+    assert process.returncode == 1
+    assert "os-train: rank 1 was killed by SIGKILL" in err
+    assert pids_of(run_dir) == []
+    assert states(run_dir)[-1] == "failed"
+    flow_run, _, ranks = await seen_in_prefect(run_dir)
+    assert flow_run.state_name == "Failed"
+    assert all(rank.state is not None and rank.state.is_final() for rank in ranks.values())
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
+)
+async def test_whatever_ends_the_command_leaves_no_process(
+    sent: signal.Signals,
+    code: int,
+    os_train: Start,
+    home: Path,
+    tiny_model_dir: Path,
+    chat_data: Path,
+    two_cores: None,
+) -> None:
+    process = os_train(
+        "sft", chat_data, "--model", tiny_model_dir, "--gpus", 2, "--max-seq-length", 192, "--max-steps", 5000
+    )
+    run_dir = wait_for_steps(home, process, 1)
+    assert len(pids_of(run_dir)) == 2
+    process.send_signal(sent)
+    process.communicate(timeout=30)
+    deadline = time.monotonic() + 10
+    while pids_of(run_dir) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert pids_of(run_dir) == []
+    assert process.returncode == code
+    if sent != signal.SIGKILL:
+        assert states(run_dir)[-1] == "cancelled"
+        flow_run, _, ranks = await seen_in_prefect(run_dir)
+        assert flow_run.state_name == "Cancelled"
+        assert all(rank.state is not None and rank.state.is_final() for rank in ranks.values())
