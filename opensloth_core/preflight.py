@@ -1,15 +1,17 @@
 """What can be known to fail before anything expensive starts."""
 
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.data.probe import probe
 from opensloth_core.errors import ConfigError, DataError
 from opensloth_core.launch.devices import resolve_devices
-from opensloth_core.models.locate import local_folder, model_folder
+from opensloth_core.models.locate import check_model, model_folder
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,9 @@ def refuse_impossible(config: OpenSlothConfig) -> tuple[str, ...]:
     """Check data, devices, settings, outputs and model without writing anything. Gives the devices.
 
     Raises:
-        DataError: the input is missing, unreadable or empty.
+        DataError: the input is missing, unreadable or empty, or holds nothing that can be trained on.
         ConfigError: devices, batch settings or an output folder cannot be had.
-        ModelError: a model folder that is none.
+        ModelError: a model folder that is none, or a hub model that cannot be reached.
     """
     check_input(Path(config.data))
     devices = resolve_devices(config.gpus)
@@ -55,24 +57,36 @@ def refuse_impossible(config: OpenSlothConfig) -> tuple[str, ...]:
         if folder is not None:
             check_output(name, Path(folder))
     _check_apart(config.output, config.data_output)
-    local_folder(config.model)
+    check_model(config.model)
+    probe(Path(config.data), config.max_rejected)
     return devices
 
 
 def check_input(path: Path) -> None:
     """Refuse an input that is missing, no file, unreadable or empty."""
-    if not path.exists():
-        raise DataError(f"{path}: no such file")
-    if not path.is_file():
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as err:
+        raise DataError(f"{path}: no such file") from err
+    except OSError as err:
+        raise DataError(f"{path}: cannot be read: {err.strerror}") from err
+    if not stat.S_ISREG(status.st_mode):
         raise DataError(f"{path}: not a file; give a .json or .jsonl file")
     if not os.access(path, os.R_OK):
-        raise DataError(f"{path}: cannot be read: permission denied")
-    if path.stat().st_size == 0:
+        raise DataError(f"{path}: cannot be read: Permission denied")
+    if status.st_size == 0:
         raise DataError(f"{path}: the file is empty")
 
 
 def check_output(name: str, folder: Path) -> None:
     """Refuse an output folder that holds something or cannot be written; leaves nothing behind."""
+    try:
+        _check_output(name, folder)
+    except OSError as err:
+        raise ConfigError(f"{name} {folder}: cannot be read: {err.strerror}") from err
+
+
+def _check_output(name: str, folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{name} {folder}: exists and is not a folder")
     if folder.is_dir() and any(folder.iterdir()):

@@ -32,5 +32,9 @@ def in_flags(err: ConfigError, model: type[Settings], flags: Sequence[Flag]) -> 
 
     cause = err.__cause__
     message = describe(cause, model, spell) if isinstance(cause, ValidationError) else str(err)
-    # One-word names such as `data` are English too, so only names_like_this are safe to translate.
+    # One-word names such as `data` are English too, so beside the word an error of ours begins with
+    # only names_like_this are safe to translate.
+    first, _, rest = message.partition(" ")
+    if first.rstrip(":") in called:
+        message = first.replace(first.rstrip(":"), called[first.rstrip(":")]) + " " + rest
     return re.sub(r"\b[a-z]+(?:_[a-z]+)+\b", lambda m: called.get(m[0], m[0]), message)

@@ -7,21 +7,19 @@ What grows with the input is on disk, except the lengths of the examples and the
 packs they are in.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opensloth_core.config.data import DatasetPrepConfig
-from opensloth_core.data.encode import Conversation, encode_chunk
+from opensloth_core.data.conversations import conversation_chunks
+from opensloth_core.data.encode import encode_chunk
 from opensloth_core.data.ledger import Ledger
-from opensloth_core.data.normalise import normalise
 from opensloth_core.data.pack import pack
 from opensloth_core.data.quarantine import Quarantine
 from opensloth_core.data.read import InputReader
-from opensloth_core.data.row import Rejected, Row, RowError
+from opensloth_core.data.row import Rejected
 from opensloth_core.data.sample import Sample
-from opensloth_core.data.shape import Shape, detect_shape
 from opensloth_core.data.shard import WrittenPacks, write_shards
 from opensloth_core.data.template import ChatTemplate
 from opensloth_core.data.throttle import Throttled
@@ -34,9 +32,6 @@ if TYPE_CHECKING:
 
 LEDGER_FILE = "ledger.json"
 
-_ROWS_FOR_SHAPE = 100
-_CHUNK_ROWS = 1024
-_CHUNK_BYTES = 8 << 20
 _TOKENS_FILE = "tokens.arrow.tmp"
 
 
@@ -112,14 +107,11 @@ def _tokenize(
     reader = InputReader(Path(config.data))
     sample = Sample(config.samples, config.seed)
     num_read = num_usable = num_passed_over = num_tokens_dropped = 0
-    shape: Shape | None = None
     with Quarantine(folder, reader.path) as quarantine, TokenWriter(tokens_path) as writer:
-        for rows in _chunks(reader):
-            num_read += len(rows)
-            shape = shape or _shape(rows, str(reader.path))
+        for chunk in conversation_chunks(reader):
+            num_read += len(chunk)
             conversations, numbers, rejected = [], [], []
-            for row in rows:
-                conversation = _conversation(row, shape)
+            for conversation in chunk:
                 if isinstance(conversation, Rejected):
                     rejected.append(conversation)
                 elif (number := sample.draw()) is None:
@@ -145,35 +137,6 @@ def _tokenize(
         num_tokens_dropped=num_tokens_dropped,
         rejected=dict(quarantine.counts),
     )
-
-
-def _chunks(reader: InputReader) -> Iterator[list[Row | Rejected]]:
-    """Rows in chunks of bounded number and size, so that long rows do not fill the memory."""
-    chunk: list[Row | Rejected] = []
-    start = 0
-    for row in reader:
-        chunk.append(row)
-        if len(chunk) == _CHUNK_ROWS or reader.bytes_read - start > _CHUNK_BYTES:
-            yield chunk
-            chunk, start = [], reader.bytes_read
-    if chunk:
-        yield chunk
-
-
-def _shape(rows: list[Row | Rejected], place: str) -> Shape | None:
-    """The file's shape by the first rows of its first chunk; None where all of them are broken."""
-    values = [row.value for row in rows if isinstance(row, Row)][:_ROWS_FOR_SHAPE]
-    return detect_shape(values, place) if values else None
-
-
-def _conversation(row: Row | Rejected, shape: Shape | None) -> Conversation | Rejected:
-    if isinstance(row, Rejected):
-        return row
-    assert shape is not None, "a chunk with a row has a shape"
-    try:
-        return Conversation(row.line, normalise(row.value, shape))
-    except RowError as err:
-        return err.rejected(row.line)
 
 
 def _ledger(config: DatasetPrepConfig, tokenized: _Tokenized, num_kept: int, written: WrittenPacks) -> Ledger:

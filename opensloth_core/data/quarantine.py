@@ -76,7 +76,7 @@ class Quarantine:
             share, places = num_unusable / num_read, self._places(self._first_unusable)
             raise DataError(
                 f"{self._input_path}: {num_unusable} of {num_read} rows ({share:.1%}) cannot be used, over "
-                f"the limit of {max_rejected:.4g}: {places}; mend them or raise --max-rejected"
+                f"the limit of {100 * max_rejected:g}%: {places}; mend them or raise --max-rejected"
             )
 
     def _places(self, rows: list[Rejected]) -> str:

@@ -1,6 +1,7 @@
 """From what the user calls a model to the folder it is in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from opensloth_core.errors import ModelError
@@ -32,6 +33,13 @@ def local_folder(model: str) -> Path | None:
     """
     if model == EMBEDDED:
         return None
+    try:
+        return _local_folder(model)
+    except OSError as err:
+        raise ModelError(f"{model}: cannot be read: {err.strerror}") from err
+
+
+def _local_folder(model: str) -> Path | None:
     folder = Path(model).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
@@ -44,14 +52,34 @@ def local_folder(model: str) -> Path | None:
     return None
 
 
+def check_model(model: str) -> None:
+    """Refuse a model that is not there; of a hub model only its config.json is fetched.
+
+    Raises:
+        ModelError: no such folder, a folder without a model, or a hub id that cannot be reached.
+    """
+    if model != EMBEDDED and local_folder(model) is None:
+        with _hub_errors(model):
+            from huggingface_hub import hf_hub_download
+
+            hf_hub_download(model, "config.json")
+
+
 def _hub_folder(model: str, say: Callable[[str], None]) -> Path:
+    say(f"fetching {model} from the hub, unless it is in the hub's cache")
+    with _hub_errors(model):
+        from huggingface_hub import snapshot_download
+
+        return Path(snapshot_download(model, ignore_patterns=["*.bin", "*.pth", "*.gguf", "original/*"]))
+
+
+@contextmanager
+def _hub_errors(model: str) -> Iterator[None]:
     from httpx import HTTPError
-    from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    say(f"fetching {model} from the hub, unless it is in the hub's cache")
     try:
-        return Path(snapshot_download(model, ignore_patterns=["*.bin", "*.pth", "*.gguf", "original/*"]))
+        yield
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, HTTPError, OSError) as err:
         raise ModelError(
             f"{model}: no such model folder, and not a hub model that can be reached "

@@ -117,7 +117,7 @@ def test_more_unusable_rows_than_allowed_stop_the_run_with_the_first_places(
 ) -> None:
     rows = [question(number) if number % 5 else {"question": "a", "answer": ""} for number in range(20)]
     assert error(jsonl(rows), tokenizer) == (
-        "train.jsonl: 4 of 20 rows (20.0%) cannot be used, over the limit of 0.01: "
+        "train.jsonl: 4 of 20 rows (20.0%) cannot be used, over the limit of 1%: "
         "train.jsonl:1: empty content (answer is empty); train.jsonl:6: empty content (answer is empty); "
         "train.jsonl:11: empty content (answer is empty); mend them or raise --max-rejected"
     )
@@ -128,7 +128,7 @@ def test_a_broken_line_17_is_named(jsonl: Write, tokenizer: Any) -> None:
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines[:16], lines[16][:-1], *lines[17:]]))
     assert error(path, tokenizer) == (
-        "train.jsonl: 1 of 20 rows (5.0%) cannot be used, over the limit of 0.01: train.jsonl:17: "
+        "train.jsonl: 1 of 20 rows (5.0%) cannot be used, over the limit of 1%: train.jsonl:17: "
         "not valid JSON (Expecting ',' delimiter at character 50); mend them or raise --max-rejected"
     )
 
