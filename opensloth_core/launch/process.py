@@ -19,6 +19,7 @@ TERMINATE_SECONDS = 5.0
 USER_ERROR_EXIT = 65
 """Exit code of a child that printed `error: …` about the user's input (EX_DATAERR of sysexits.h)."""
 
+POLL_SECONDS = 0.02
 LAST_LINES = 15
 MAX_LINE_BYTES = 1 << 20
 
@@ -84,10 +85,12 @@ async def run_process(
         # Children that outlived the process would keep its output open.
         _signal_group(process.pid, signal.SIGKILL)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(reader, timeout=2)
+            await asyncio.wait_for(_read_to_end(process.stdout, reader), timeout=2)
     if code != 0:
-        # Ranks that lose a peer fail moments after it; give each the time to be seen failing.
-        await asyncio.sleep(0.5)
+        # Ranks that lose a peer fail moments after it; give each the time to be seen failing. One that
+        # is cancelled meanwhile still failed, perhaps as the first.
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.5)
         raise _failure(name, code, last_lines, ended)
 
 
@@ -124,14 +127,34 @@ async def _exit_code(process: asyncio.subprocess.Process, reader: asyncio.Task[N
 
     A process whose output nobody reads would wait for ever once the pipe is full.
     """
-    waiting = asyncio.create_task(process.wait())
+    ended = asyncio.create_task(_ended(process))
     try:
-        await asyncio.wait({waiting, reader}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({ended, reader}, return_when=asyncio.FIRST_COMPLETED)
         if reader.done():
             reader.result()
-        return await waiting
+        return await ended
     finally:
-        waiting.cancel()
+        ended.cancel()
+
+
+async def _read_to_end(stream: asyncio.StreamReader, reader: asyncio.Task[None]) -> None:
+    """Wait for the reader; where it failed, read what it left, since only an emptied pipe is closed."""
+    try:
+        await reader
+    finally:
+        while await stream.read(MAX_LINE_BYTES):
+            pass
+
+
+async def _ended(process: asyncio.subprocess.Process) -> int:
+    """The code a process ends with, once it has ended.
+
+    `Process.wait` of Python 3.11 also waits for every child of it that holds its output open.
+    Source: https://github.com/python/cpython/issues/119710
+    """
+    while process.returncode is None:
+        await asyncio.sleep(POLL_SECONDS)
+    return process.returncode
 
 
 async def _end_group(process: asyncio.subprocess.Process) -> None:
@@ -140,10 +163,10 @@ async def _end_group(process: asyncio.subprocess.Process) -> None:
     # A stopped process would keep SIGTERM pending.
     _signal_group(process.pid, signal.SIGCONT)
     try:
-        await asyncio.wait_for(process.wait(), timeout=TERMINATE_SECONDS)
+        await asyncio.wait_for(_ended(process), timeout=TERMINATE_SECONDS)
     except TimeoutError:
         _signal_group(process.pid, signal.SIGKILL)
-        await process.wait()
+        await _ended(process)
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:
