@@ -15,12 +15,13 @@ from opensloth_core.errors import ConfigError
 from opensloth_core.launch.devices import num_shards
 from opensloth_core.launch.gang import run_ranks
 from opensloth_core.models.locate import model_folder
-from opensloth_core.preflight import check_input, preflight
+from opensloth_core.preflight import check_input, check_output, preflight
 from opensloth_core.runs.directory import Launch, RunDirectory
 from opensloth_core.runs.events import Progress, no_progress
 from opensloth_core.runs.export import export_prepared, export_results
 from opensloth_core.runs.life import record_prepared, recorded
 from opensloth_core.store.prepared import (
+    PreparedKey,
     PreparedManifest,
     find_prepared,
     prepare,
@@ -75,6 +76,8 @@ def run_prepare_data(
     """
     config = DatasetPrepConfig.of(config)
     check_input(Path(config.data))
+    if config.data_output is not None:
+        check_output("data_output", Path(config.data_output))
     model_dir, shards = model_folder(config.model), num_shards(config.gpus)
     key = prepared_key(config, model_dir, shards)
     manifest, _ = find_prepared(key.digest)
@@ -107,9 +110,12 @@ def run_training(
     resolved = builder.with_flags(flags).build()
     checked = preflight(resolved)
     began = time.perf_counter()
+    preparation = resolved.preparation.model_copy(update={"data_output": None})  # exported at the end
     if prepared is None:
-        prepared = run_prepare_data(resolved.preparation)
-    _refuse_conflict(resolved, len(checked.devices), prepared.manifest)
+        prepared = run_prepare_data(preparation)
+    else:
+        key = prepared_key(preparation, checked.model_dir, len(checked.devices))
+        _refuse_conflict(key, prepared.manifest)
     run = RunDirectory.create(resolved)
     with recorded(run):
         run.write_launch(Launch(str(checked.model_dir), checked.devices, prepared.manifest.key))
@@ -120,14 +126,13 @@ def run_training(
     return TrainedModel(adapter_dir, run.path, run.final_loss())
 
 
-def _refuse_conflict(config: OpenSlothConfig, world_size: int, manifest: PreparedManifest) -> None:
+def _refuse_conflict(wanted: PreparedKey, manifest: PreparedManifest) -> None:
     """Data is trained with the settings it was prepared with, or not at all."""
-    wanted = {**config.preparation.model_dump(mode="json", exclude={"data_output"}), "gpus": world_size}
-    for name, value in wanted.items():
-        made_with = manifest.preparation[name]
-        if value != made_with:
+    for name, part in wanted.parts.items():
+        made_with = manifest.parts.get(name)
+        if part != made_with:
             raise ConfigError(
-                f"{name} {value} contradicts the prepared data {manifest.key}, made with {made_with}; "
+                f"{name} {part} contradicts the prepared data {manifest.key}, made with {made_with}; "
                 "prepare the data again or drop the setting"
             )
 

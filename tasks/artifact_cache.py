@@ -6,6 +6,7 @@ caching off. A hit is checked against the artifact itself: Prefect reads the res
 for a miss. Prefect swallows every exception there, so a test proves that hits happen.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from prefect.filesystems import LocalFileSystem
 
 from opensloth_core.errors import StoreError
 from opensloth_core.store.home import home_dir
-from opensloth_core.store.prepared import find_prepared
+from opensloth_core.store.prepared import PreparedManifest, find_prepared
 
 
 class ArtifactKey(CachePolicy):
@@ -47,9 +48,12 @@ class VerifiedRecords(LocalFileSystem):
         Raises:
             StoreError: the artifact is missing or damaged.
         """
-        manifest, problem = find_prepared(Path(path).name)
+        key = Path(path).name
+        manifest, problem = find_prepared(key)
         if manifest is None:
             raise StoreError(f"{path}: {problem or 'no such artifact'}")
+        # A task that fails leaves a record too, and its exception as the result.
+        PreparedManifest.model_validate(json.loads((results_dir() / key).read_text()).get("data"))
         return self._resolve_path(path).read_bytes()
 
     async def aread_path(self, path: str) -> bytes:

@@ -21,6 +21,7 @@ from opensloth_core.store.digest import file_digest
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"
+STAGING = ".staging-"
 
 
 class FileRecord(Settings):
@@ -65,21 +66,34 @@ def damage(folder: Path, files: dict[str, FileRecord]) -> str | None:
 def staging(target: Path) -> Iterator[Path]:
     """A new folder beside `target` to write an artifact into; gone afterwards unless committed.
 
+    What killed processes of this machine left is removed first.
+
     Raises:
-        StoreError: the store cannot be written.
+        StoreError: the store cannot be written, or its disk is full.
     """
-    folder = target.parent / f".staging-{target.name}-{os.getpid()}-{secrets.token_hex(4)}"
+    folder = _staging_folder(target)
     try:
         folder.mkdir(parents=True)
+        _remove_abandoned(target.parent)
+        yield folder
     except OSError as err:
         raise StoreError(
-            f"{folder.parent}: cannot write the artifact store: {err.strerror}; "
-            "set OPENSLOTH_HOME to a folder you can write"
+            f"{target.parent}: cannot write the artifact store: {err.strerror or err}; "
+            "make room, or set OPENSLOTH_HOME to a folder you can write"
         ) from err
-    try:
-        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _staging_folder(target: Path) -> Path:
+    return target.parent / f"{STAGING}{target.name}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def _remove_abandoned(store: Path) -> None:
+    for folder in store.glob(f"{STAGING}*"):
+        pid = int(folder.name.split("-")[-2])
+        if not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def commit(folder: Path, target: Path, manifest: Manifest) -> None:
@@ -103,7 +117,7 @@ def commit(folder: Path, target: Path, manifest: Manifest) -> None:
                 raise
             if _is_whole(target, type(manifest)):
                 return
-            discarded = target.parent / f".staging-discarded-{target.name}-{secrets.token_hex(4)}"
+            discarded = _staging_folder(target)
             target.rename(discarded)
             folder.rename(target)
             shutil.rmtree(discarded)

@@ -9,7 +9,7 @@ from pathlib import Path
 from opensloth_core.errors import DataError
 from opensloth_core.launch.child import run_child
 from opensloth_core.runs.directory import RunDirectory
-from opensloth_core.store.prepared import prepare, prepared_key
+from opensloth_core.store.prepared import find_prepared, prepare, prepared_key
 
 
 def main(run_dir: Path) -> None:
@@ -20,7 +20,8 @@ def main(run_dir: Path) -> None:
     key = prepared_key(config, model_dir, launch.world_size)
     if key.digest != launch.prepared_key:
         raise DataError(f"{config.data}: changed since the run began (or the tokenizer did); run again")
-    prepare(config, model_dir, launch.world_size, key, run.events.progress)
+    if find_prepared(key.digest)[0] is None:
+        prepare(config, model_dir, launch.world_size, key, run.events.progress)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One Prefect server for all tests that run flows, and the command as a user starts it."""
+"""The command as a user starts it."""
 
 import os
 import subprocess
@@ -7,17 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-
-@pytest.fixture(scope="session")
-def prefect_api() -> Iterator[str]:
-    """Address of a real Prefect server with a database of its own."""
-    from prefect.settings import PREFECT_API_URL
-    from prefect.testing.utilities import prefect_test_harness
-
-    with prefect_test_harness(server_startup_timeout=120):
-        yield PREFECT_API_URL.value()
-
 
 Start = Callable[..., subprocess.Popen[str]]
 

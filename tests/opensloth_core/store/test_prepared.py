@@ -1,0 +1,257 @@
+"""Prepared data: what its key is made of, noticing damage, and one input prepared end to end."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from opensloth_core.config.data import DatasetPrepConfig
+from opensloth_core.errors import DataError, ModelError, StoreError
+from opensloth_core.store.artifact import MANIFEST
+from opensloth_core.store.prepared import (
+    PreparedManifest,
+    find_prepared,
+    open_prepared,
+    prepare,
+    prepared_dir,
+    prepared_key,
+)
+
+TORN = f"{MANIFEST} cannot be read: 1 validation error for PreparedManifest"
+
+
+def key_of(config: DatasetPrepConfig, num_shards: int = 2, **changes: object) -> str:
+    """The key of some settings with some of them changed."""
+    return prepared_key(config.model_copy(update=changes), Path(config.model), num_shards).digest
+
+
+def prepared(config: DatasetPrepConfig, num_shards: int = 2) -> PreparedManifest:
+    model_dir = Path(config.model)
+    return prepare(config, model_dir, num_shards, prepared_key(config, model_dir, num_shards))
+
+
+def test_the_key_names_everything_it_is_made_of(config: DatasetPrepConfig) -> None:
+    parts = prepared_key(config, Path(config.model), 2).parts
+    assert {name: value for name, value in parts.items() if len(value) < 64} == {
+        "method": "sft",
+        "GPU count": "2",
+        "max_seq_length": "128",
+        "samples": "all",
+        "max_rejected": "0.01",
+        "tokenizer: model type": "llama",
+        "tokenizer: class": "None",
+        "code_version": "1",
+        "tokenizers": parts["tokenizers"],
+        "transformers": parts["transformers"],
+        "jinja2": parts["jinja2"],
+    }
+    assert {"input", "code", "tokenizer: tokenizer.json", "tokenizer: chat_template.jinja"} < parts.keys()
+
+
+def test_a_touched_input_keeps_the_key(config: DatasetPrepConfig) -> None:
+    before = key_of(config)
+    os.utime(config.data, (1, 1))
+    assert key_of(config) == before
+
+
+def test_a_renamed_input_keeps_the_key(config: DatasetPrepConfig, tmp_path: Path) -> None:
+    before = key_of(config)
+    renamed = Path(config.data).rename(tmp_path / "renamed.json")
+    assert key_of(config, data=str(renamed)) == before
+
+
+def test_a_model_folder_elsewhere_keeps_the_key(config: DatasetPrepConfig, tmp_path: Path) -> None:
+    before = key_of(config)
+    moved = Path(config.model).rename(tmp_path / "moved")
+    assert key_of(config.model_copy(update={"model": str(moved)})) == before
+
+
+def test_one_edited_character_changes_the_key(config: DatasetPrepConfig) -> None:
+    path = Path(config.data)
+    before, times = key_of(config), path.stat()
+    path.write_text(path.read_text().replace("It is 117.", "It is 118."))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # as an editor that keeps times would
+    assert path.stat().st_size == times.st_size
+    assert key_of(config) != before
+
+
+@pytest.mark.parametrize(
+    "changes", [{"max_seq_length": 127}, {"samples": 30}, {"max_rejected": 0.02}], ids=lambda c: next(iter(c))
+)
+def test_every_setting_that_shapes_rows_changes_the_key(
+    config: DatasetPrepConfig, changes: dict[str, object]
+) -> None:
+    assert key_of(config, **changes) != key_of(config)
+
+
+def test_another_gpu_count_changes_the_key(config: DatasetPrepConfig) -> None:
+    assert len({key_of(config, num_shards) for num_shards in (1, 2, 3)}) == 3
+
+
+def test_which_gpus_and_where_it_is_exported_do_not_change_the_key(config: DatasetPrepConfig) -> None:
+    assert key_of(config, gpus=(0, 3), data_output=Path("copy")) == key_of(config, gpus=2)
+
+
+def test_another_chat_template_changes_the_key(config: DatasetPrepConfig) -> None:
+    before = key_of(config)
+    template = Path(config.model) / "chat_template.jinja"
+    template.write_text(template.read_text() + " ")
+    assert key_of(config) != before
+
+
+def test_the_seed_counts_only_where_rows_are_drawn_with_it(config: DatasetPrepConfig) -> None:
+    assert key_of(config, seed=1) == key_of(config, seed=2)
+    assert key_of(config, samples=5, seed=1) != key_of(config, samples=5, seed=2)
+    assert key_of(config, samples=5, seed=1) == key_of(config, samples=5, seed=1)
+
+
+def test_a_share_means_the_same_however_it_is_written(config: DatasetPrepConfig) -> None:
+    values = {"data": config.data, "model": config.model}
+    shares = [DatasetPrepConfig.of({**values, "max_rejected": share}) for share in ("1%", 0.01, "0.01")]
+    assert len({key_of(share) for share in shares}) == 1
+
+
+def test_a_model_without_a_tokenizer_has_no_key(config: DatasetPrepConfig) -> None:
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        (Path(config.model) / name).unlink()
+    with pytest.raises(ModelError, match="no tokenizer in this folder"):
+        key_of(config)
+
+
+def test_prepared_data_is_found_whole_under_its_key(config: DatasetPrepConfig, home: Path) -> None:
+    key = key_of(config)
+    assert find_prepared(key) == (None, None)
+    manifest = prepared(config)
+    assert find_prepared(key) == (manifest, None)
+    assert open_prepared(key) == manifest
+    folder = home / "store" / "prepared" / key
+    assert prepared_dir(key) == folder
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "ledger.json",
+        "manifest.json",
+        "packs.arrow",
+        "rejected.jsonl",
+        "shard-00000-of-00002.arrow",
+        "shard-00001-of-00002.arrow",
+    ]
+    assert manifest.key == key
+    assert manifest.shards == ("shard-00000-of-00002.arrow", "shard-00001-of-00002.arrow")
+    assert set(manifest.files) == {path.name for path in folder.iterdir()} - {MANIFEST}
+    assert manifest.parts == prepared_key(config, Path(config.model), 2).parts
+    assert not [path for path in folder.parent.iterdir() if path.name.startswith(".staging")]
+
+
+def test_the_manifest_holds_the_settings_as_a_configuration_takes_them(config: DatasetPrepConfig) -> None:
+    manifest = prepared(config.model_copy(update={"gpus": "auto", "data_output": Path("copy")}))
+    made_with = DatasetPrepConfig.of(manifest.preparation)
+    assert made_with == config  # the count instead of "auto", and no export
+
+
+def test_the_shards_hold_what_the_ledger_says(config: DatasetPrepConfig) -> None:
+    manifest = prepared(config)
+    # Every byte and each of the 4 markers is a token: "user\nWhat is 100?" has 17, "\n" after it 1,
+    # "assistant\nIt is 100." 20, "\n" 1; trained are the 10 of "It is 100." and its <|im_end|>.
+    assert len("user\nWhat is 100?") == 17 and len("assistant\nIt is 100.") == 20
+    assert manifest.ledger.tokens_in == 30 * (17 + 1 + 20 + 1 + 4) == 1290
+    assert manifest.ledger.tokens_trained == 30 * 11
+    # 2 examples of 43 tokens fit into a pack of 128.
+    assert (manifest.ledger.packs, manifest.ledger.padding) == (15, 15 * (128 - 2 * 43))
+    folder = prepared_dir(manifest.key)
+    tables = [pa.ipc.open_stream(pa.memory_map(str(folder / name))).read_all() for name in manifest.shards]
+    assert sorted(table.num_rows for table in tables) == [7, 8]
+    labels = [label for table in tables for row in table["labels"].to_pylist() for label in row]
+    assert sum(label != -100 for label in labels) == 330
+
+
+def damage_and_expect(config: DatasetPrepConfig, harm: Callable[[Path], object], problem: str) -> None:
+    """Harms prepared data; expects that it is noticed, refused, and made again."""
+    manifest = prepared(config)
+    folder = prepared_dir(manifest.key)
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != MANIFEST}
+    harm(folder)
+    assert find_prepared(manifest.key) == (None, problem)
+    with pytest.raises(StoreError) as caught:
+        open_prepared(manifest.key)
+    assert str(caught.value) == f"{folder}: {problem}; run the command again"
+    prepared(config)
+    found, _ = find_prepared(manifest.key)
+    assert found is not None
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name != MANIFEST} == before
+
+
+def test_a_deleted_shard_is_noticed_and_made_again(config: DatasetPrepConfig) -> None:
+    shard = "shard-00001-of-00002.arrow"
+    damage_and_expect(config, lambda folder: (folder / shard).unlink(), f"{shard} is missing")
+
+
+def test_a_truncated_shard_is_noticed_and_made_again(config: DatasetPrepConfig) -> None:
+    shard = "shard-00000-of-00002.arrow"
+    size = prepared(config).files[shard].size_bytes
+    problem = f"{shard} has {size - 1:,} bytes, should have {size:,}"
+    damage_and_expect(config, lambda folder: os.truncate(folder / shard, size - 1), problem)
+
+
+def test_a_torn_manifest_is_noticed_and_made_again(config: DatasetPrepConfig) -> None:
+    damage_and_expect(config, lambda folder: os.truncate(folder / MANIFEST, 100), TORN)
+
+
+def test_a_manifest_of_another_version_is_noticed_and_made_again(config: DatasetPrepConfig) -> None:
+    def forget_the_shards(folder: Path) -> None:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        del manifest["shards"]
+        (folder / MANIFEST).write_text(json.dumps(manifest))
+
+    damage_and_expect(config, forget_the_shards, TORN)
+
+
+def test_a_folder_without_a_manifest_is_noticed_and_made_again(config: DatasetPrepConfig, home: Path) -> None:
+    path = home / "store" / "prepared" / key_of(config) / MANIFEST
+    problem = f"{MANIFEST} cannot be read: [Errno 2] No such file or directory: '{path}'"
+    damage_and_expect(config, lambda folder: (folder / MANIFEST).unlink(), problem)
+
+
+def test_data_that_is_not_there_names_the_way_out(home: Path) -> None:
+    with pytest.raises(StoreError) as caught:
+        open_prepared("0123")
+    assert str(caught.value) == (f"{home}/store/prepared/0123: no such prepared data; run the command again")
+
+
+def test_an_input_that_changes_while_it_is_read_is_not_published(
+    config: DatasetPrepConfig, home: Path
+) -> None:
+    path = Path(config.data)
+    path.write_text(path.read_text() * 50)  # 1,500 rows: two chunks of at most 1,024
+    key = prepared_key(config, Path(config.model), 2)
+    size, reports = path.stat().st_size, []
+
+    def append_after_the_first_chunk(phase: str, done: int, total: int | None) -> None:
+        if not reports:
+            with path.open("a") as file:
+                file.write('{"question": "What is new?", "answer": "This."}\n')
+        reports.append((phase, done))
+
+    with pytest.raises(DataError) as caught:
+        prepare(config, Path(config.model), 2, key, append_after_the_first_chunk)
+    assert str(caught.value) == f"{path}: changed while it was being read; run the command again"
+    phase, done = reports[0]
+    assert phase == "tokenize" and done < size
+    assert list((home / "store" / "prepared").iterdir()) == []
+    assert find_prepared(key.digest) == (None, None)
+
+
+def test_the_same_input_gives_the_same_bytes_in_another_home(
+    config: DatasetPrepConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = []
+    for home in ("one", "two"):
+        monkeypatch.setenv("OPENSLOTH_HOME", str(tmp_path / home))
+        manifest = prepared(config.model_copy(update={"samples": 20}))
+        folder = prepared_dir(manifest.key)
+        assert folder.is_relative_to(tmp_path / home)
+        contents.append({path.name: path.read_bytes() for path in folder.iterdir() if path.name != MANIFEST})
+        # The second time under another name.
+        config = config.model_copy(update={"data": str(Path(config.data).rename(tmp_path / f"{home}.json"))})
+    assert contents[0] == contents[1]
