@@ -17,7 +17,8 @@ class OpenSlothConfig(DatasetPrepConfig):
     """Train an adapter (lora), an adapter on a 4-bit model (qlora, GPU only), or all weights (full)."""
 
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
-    """Number format of weights and activations; "auto" is bfloat16 where the device is fast in it."""
+    """Number format of weights and activations; "auto" is bfloat16 where the device is fast in it.
+    With all weights trained on a GPU, float32 is that of the weights; products are bfloat16."""
 
     output: Path | None = Field(default=None, validation_alias=AliasChoices("output", "output_dir"))
     """Also copy the trained adapter to this new or empty folder; the run directory keeps the original."""

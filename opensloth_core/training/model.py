@@ -39,6 +39,10 @@ def load_model(config: OpenSlothConfig, model_dir: str, device: str) -> tuple[An
             use_gradient_checkpointing="unsloth" if checkpointing else False,
             random_state=config.seed,
         )
+        if config.dtype == "float32":
+            # Unsloth's trainers would multiply in bfloat16 all the same; this is how its own
+            # models that need float32 say so.
+            model._unsloth_forced_float32 = True
     return model, tokenizer
 
 

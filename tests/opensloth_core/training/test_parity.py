@@ -6,10 +6,16 @@ Real ranks: processes over gloo with Unsloth and TRL, a tiny Llama, examples of 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from opensloth_core import run_prepare_data, run_training
+from opensloth_core import run_training
+from opensloth_core.data.shard import IGNORE_INDEX
+from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.events import read_events
+from opensloth_core.store.prepared import open_prepared, prepared_dir
+from opensloth_core.training.feed import open_packs, rank_dataset
+from opensloth_core.training.plan import training_plan
 
 SETTINGS = {
     "max_seq_length": 192,
@@ -40,6 +46,9 @@ def test_two_ranks_and_accumulation_give_the_curve_of_one_rank(
     reference = curves["1 rank"]
     assert [step["step"] for step in reference] == [1, 2, 3, 4, 5, 6]
     assert reference[-1]["loss"] < reference[0]["loss"] - 0.1
+    # The adapter changes nothing yet in the first step.
+    alone = loss_of_examples_alone(runs["1 rank"].run_dir, tiny_model_dir)
+    assert reference[0]["loss"] == pytest.approx(alone, abs=1e-5)
     for curve in curves.values():
         for step, expected in zip(curve, reference, strict=True):
             assert step["trained_tokens"] == expected["trained_tokens"]
@@ -47,34 +56,26 @@ def test_two_ranks_and_accumulation_give_the_curve_of_one_rank(
             assert step["grad_norm"] == pytest.approx(expected["grad_norm"], rel=1e-3)
 
 
-@pytest.mark.slow
-def test_the_loss_of_a_pack_is_the_token_weighted_loss_of_its_examples(
-    tiny_model_dir: Path, chat_data: Path, home: Path
-) -> None:
+def loss_of_examples_alone(run_dir: Path, model_dir: Path) -> float:
+    """Token-weighted loss of the first step's examples, each alone through the stock model."""
     import torch
-    from datasets import Dataset
     from transformers import AutoModelForCausalLM
 
-    from opensloth_core.training.collate import example_rows
-
-    prepared = run_prepare_data(
-        {"data": str(chat_data), "model": str(tiny_model_dir), "gpus": 1, "max_seq_length": 192}
-    )
-    pack = Dataset.from_file(str(prepared.folder / prepared.manifest.shards[0]))[0]
-    assert len(pack["seq_lengths"]) > 1
-    model = AutoModelForCausalLM.from_pretrained(tiny_model_dir, dtype=torch.float32)
-    total, count, start = 0.0, 0, 0
-    for length in pack["seq_lengths"]:
-        ids = torch.tensor([pack["input_ids"][start : start + length]])
-        labels = torch.tensor([pack["labels"][start : start + length]])
-        logits = model(ids).logits[0, :-1]
-        total += torch.nn.functional.cross_entropy(logits, labels[0, 1:], reduction="sum").item()
-        count += int((labels[0, 1:] != -100).sum())
-        start += length
-    batch = example_rows([pack])
-    logits = model(batch["input_ids"], attention_mask=batch["attention_mask"]).logits[:, :-1]
-    summed = torch.nn.functional.cross_entropy(
-        logits.flatten(0, 1), batch["labels"][:, 1:].flatten(), reduction="sum"
-    )
-    assert count == sum(label != -100 for label in pack["labels"])
-    assert summed.item() / count == pytest.approx(total / count, rel=1e-6)
+    run = RunDirectory(run_dir)
+    config, manifest = run.config(), open_prepared(run.launch().prepared_key)
+    folder = prepared_dir(manifest.key)
+    packs = open_packs(folder).with_format("numpy")[:]
+    batch = config.batch_plan(1)
+    plan = training_plan(packs["num_tokens"], packs["num_trained"], batch, 1.0, 1, config.seed)
+    model = AutoModelForCausalLM.from_pretrained(model_dir, dtype=torch.float32)
+    total, count = 0.0, 0
+    for pack in rank_dataset(folder, manifest.shards, plan.slots_of(0)):
+        assert len(pack["seq_lengths"]) > 1
+        ends = np.cumsum(pack["seq_lengths"])
+        for start, end in zip(ends - pack["seq_lengths"], ends, strict=True):
+            labels = torch.tensor(pack["labels"][start + 1 : end])
+            logits = model(torch.tensor([pack["input_ids"][start:end]])).logits[0, :-1]
+            total += torch.nn.functional.cross_entropy(logits, labels, reduction="sum").item()
+            count += int((labels != IGNORE_INDEX).sum())
+    assert count == plan.trained_tokens_S[0]
+    return total / count

@@ -1,0 +1,78 @@
+"""README and deployments say what is really there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from prefect.flows import Flow, load_flow_from_entrypoint
+
+from flows.cli.main import main
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def commands() -> list[str]:
+    """Every os-train command of README's code blocks."""
+    blocks = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    found = [match for block in blocks for match in re.findall(r"os-train (.*)", block)]
+    assert len(found) >= 3
+    return found
+
+
+@pytest.mark.parametrize("command", commands())
+def test_readme_commands_parse(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = command.split()
+    if words[0] == "sft":
+        # Its file is the reader's own: that it is missing is all there is to say against the command.
+        assert main(words) == 2
+        assert capsys.readouterr().err == "os-train: my_data.jsonl: no such file\n"
+    else:
+        assert main([*words, "--help"]) == 0
+
+
+def test_readme_shows_two_set_up_commands_and_ci_runs_the_second() -> None:
+    setup = README.split("## Set-up")[1].split("\n## ")[0]
+    assert re.findall(r"```bash\n(.*?)\n```", setup, re.DOTALL) == [
+        "pip install uv && uv run --extra demo os-train demo",
+        "uv run pytest",
+    ]
+    pattern = re.search(r"sed -nE '(.*?)' README.md", (ROOT / ".ci" / "run").read_text())
+    assert pattern
+    found = subprocess.run(
+        ["sed", "-nE", pattern[1], ROOT / "README.md"], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.splitlines() == ["uv run pytest"]
+
+
+def test_the_tree_in_readme_exists_and_nothing_else_is_at_the_top() -> None:
+    tree = README.split("## The tree")[1].split("```")[1]
+    folder = ROOT
+    for line in tree.strip("\n").splitlines():
+        name = line.split()[0]
+        folder = ROOT / name if not line.startswith(" ") else folder
+        assert (folder if not line.startswith(" ") else folder / name).exists(), line
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.splitlines()
+    top = {path.split("/")[0] for path in tracked if not path.startswith(".")}
+    assert top <= {
+        "LICENSE", "README.md", "deployments", "flows", "opensloth_core", "pyproject.toml", "tasks", "tests",
+    }  # fmt: skip
+
+
+def test_every_deployment_names_a_flow() -> None:
+    deployments = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())["deployments"]
+    assert deployments
+    for deployment in deployments:
+        assert isinstance(load_flow_from_entrypoint(str(ROOT / deployment["entrypoint"])), Flow)
+
+
+def test_the_python_example_of_readme_uses_public_names() -> None:
+    example = README.split("```python\n")[1].split("```")[0]
+    imported = [line for line in example.splitlines() if line.startswith("from opensloth_core")]
+    assert imported
+    subprocess.run([sys.executable, "-c", "\n".join(imported)], check=True, cwd=ROOT)
