@@ -62,9 +62,10 @@ class ArrayElements:
             try:
                 value, end = _DECODER.raw_decode(self._text, self._pos)
             except json.JSONDecodeError as err:
+                offset = err.pos - self._pos
                 # The element may only be cut off by the end of the block.
                 if not self._refill():
-                    raise self._error(syntax_error(err), err.pos) from err
+                    raise self._error(syntax_error(err), self._pos + offset) from err
             except RecursionError as err:
                 raise self._error("nested too deeply", self._pos) from err
             except ValueError as err:

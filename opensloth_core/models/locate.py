@@ -1,8 +1,11 @@
 """From what the user calls a model to the folder it is in."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import socket
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from opensloth_core.errors import ModelError
 from opensloth_core.models.embedded import EMBEDDED, embedded_model_dir
@@ -59,29 +62,40 @@ def check_model(model: str) -> None:
         ModelError: no such folder, a folder without a model, or a hub id that cannot be reached.
     """
     if model != EMBEDDED and local_folder(model) is None:
-        with _hub_errors(model):
-            from huggingface_hub import hf_hub_download
+        from huggingface_hub import hf_hub_download
 
-            hf_hub_download(model, "config.json")
+        _from_hub(model, partial(hf_hub_download, model, "config.json"))
 
 
 def _hub_folder(model: str, say: Callable[[str], None]) -> Path:
+    from huggingface_hub import snapshot_download
+
     say(f"fetching {model} from the hub, unless it is in the hub's cache")
-    with _hub_errors(model):
-        from huggingface_hub import snapshot_download
-
-        return Path(snapshot_download(model, ignore_patterns=["*.bin", "*.pth", "*.gguf", "original/*"]))
+    unneeded = ["*.bin", "*.pth", "*.gguf", "original/*"]
+    return Path(_from_hub(model, partial(snapshot_download, model, ignore_patterns=unneeded)))
 
 
-@contextmanager
-def _hub_errors(model: str) -> Iterator[None]:
+def _from_hub(model: str, fetch: Callable[..., str]) -> str:
     from httpx import HTTPError
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        yield
+        return fetch(local_files_only=not _is_hub_known())
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, HTTPError, OSError) as err:
         raise ModelError(
             f"{model}: no such model folder, and not a hub model that can be reached "
             f'({type(err).__name__}); give a folder, a hub id such as org/name, or "embedded"'
         ) from err
+
+
+def _is_hub_known() -> bool:
+    """Whether the hub's name resolves. Without a network its client retries for a minute."""
+    from huggingface_hub.constants import ENDPOINT
+
+    if getproxies():
+        return True
+    try:
+        socket.getaddrinfo(urlsplit(ENDPOINT).hostname, None)
+    except OSError:
+        return False
+    return True

@@ -129,7 +129,7 @@ def prepare(
 
     target = prepared_dir(key.digest)
     with staging(target) as folder:
-        tokenizer = load_tokenizer(str(model_dir))
+        tokenizer = load_tokenizer(model_dir)
         prepared = prepare_into(folder, config, num_shards, tokenizer, progress)
         if prepared.input_digest != key.parts["input"]:
             raise DataError(f"{config.data}: changed while it was being read; run the command again")

@@ -186,3 +186,12 @@ def test_an_array_read_in_small_blocks_equals_the_array_parsed_whole(
         return text[position - size : position]
 
     assert [value for _, value, _ in ArrayElements(small_block, "x")] == json.loads(text)
+
+
+def test_a_broken_line_17_of_a_long_array_is_named(tmp_path: Path) -> None:
+    lines = ["["] + ['{"question": "a", "answer": "b"},'] * 30 + ['{"question": "a", "answer": "b"}', "]"]
+    lines[16] = '{"question": "a", oops'
+    path = tmp_path / "broken.json"
+    path.write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"broken\.json:17: not valid JSON"):
+        list(InputReader(path))
