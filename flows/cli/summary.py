@@ -1,7 +1,8 @@
 """The last thing a run prints: where the adapter is and how it went."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from flows.cli.lines import data_origin, duration
 from opensloth_core.runs.events import Event
@@ -16,10 +17,19 @@ def summary(run_dir: Path, events: Sequence[Event]) -> str:
         "Loss": _loss(events, result),
         "Speed": _rounded(result.get("tokens_per_second"), "tokens/s"),
         "Data": data_origin(prepared) if prepared else None,
+        "Rows": _rows(prepared["ledger"]) if prepared and prepared.get("ledger") else None,
         "Run": run_dir,
         "Time": duration(events[-1]["time"] - events[0]["time"]) if events else None,
     }
     return "\n".join(f"{name:8} {value}" for name, value in facts.items() if value is not None)
+
+
+def _rows(ledger: Mapping[str, Any]) -> str:
+    """`499 of 500 (left out: 1 longer than max_seq_length)`."""
+    left_out = {**ledger["rows_rejected"], "not sampled": ledger["rows_not_sampled"]}
+    named = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items() if count)
+    rows = f"{ledger['rows_kept']:,} of {ledger['rows_read']:,}"
+    return f"{rows} (left out: {named})" if named else rows
 
 
 def _last(events: Sequence[Event], kind: str) -> Event | None:

@@ -185,3 +185,17 @@ def test_summary_says_where_and_how() -> None:
 
 def test_summary_of_a_run_that_recorded_nothing() -> None:
     assert summary(Path("/runs/r"), []) == "Run      /runs/r"
+
+
+def test_summary_says_which_rows_were_left_out_and_why() -> None:
+    ledger = {
+        "rows_read": 1500,
+        "rows_kept": 1200,
+        "rows_rejected": {"longer than max_seq_length": 2, "not valid JSON": 1},
+        "rows_not_sampled": 297,
+    }
+    prepared = {"time": 1.0, "kind": "prepared", "key": "k", "cached": True, "ledger": ledger}
+    assert (
+        "Rows     1,200 of 1,500 (left out: 2 longer than max_seq_length, 1 not valid JSON, 297 not sampled)"
+        in summary(Path("/runs/r"), [prepared])
+    )
