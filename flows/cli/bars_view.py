@@ -78,7 +78,8 @@ class BarsView:
         task = self._task(STATES["training"], event.get("total_steps"))
         loss, speed = event.get("loss"), event.get("tokens_per_second")
         note = [f"loss {loss:.3f}" if loss is not None else ""]
-        note.append(f"{_short(speed)} tok/s" if speed is not None else "")
+        unit = "tok/s/GPU" if event.get("world_size", 1) > 1 else "tok/s"
+        note.append(f"{_short(speed)} {unit}" if speed is not None else "")
         self._move(task, event["step"], event.get("total_steps"), "  ".join(part for part in note if part))
 
     def _move(self, task: TaskID, done: int, total: int | None, note: str = "") -> None:
