@@ -5,12 +5,16 @@ from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
 
 from opensloth_core.launch.gang import Member, run_gang
 from opensloth_core.launch.port import free_port
 from opensloth_core.runs.directory import RunDirectory
 from tasks.train_rank import train_rank
 from tasks.training_progress import follow_training
+
+SHOW_SECONDS = 5.0
+"""How long the end of a run may wait for its last steps to be shown."""
 
 
 @task(name="train-model", cache_policy=NO_CACHE, persist_result=False)
@@ -26,9 +30,16 @@ async def train_model(run_dir: Path) -> Path:
     def member(rank: int) -> Member:
         return lambda: train_rank(run_dir, rank, devices[rank], port)
 
-    follower = asyncio.create_task(follow_training(run))
+    ended = asyncio.Event()
+    follower = asyncio.create_task(follow_training(run, ended))
     try:
         await run_gang([member(rank) for rank in range(len(devices))])
     finally:
-        follower.cancel()
+        ended.set()
+        # How a run ends is never decided by who shows it: the server may be gone.
+        await asyncio.wait({follower}, timeout=SHOW_SECONDS)
+        if not follower.done():
+            follower.cancel()
+        elif error := follower.exception():
+            get_run_logger().warning("progress could not be shown: %s", error)
     return run.adapter_dir

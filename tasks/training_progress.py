@@ -1,6 +1,7 @@
 """Shows a run's training steps in Prefect: a progress artifact and log lines."""
 
 import asyncio
+import contextlib
 
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
 from prefect.logging import get_run_logger
@@ -12,12 +13,13 @@ REFRESH_SECONDS = 2.0
 """Rarely enough that the server is not what a run waits for."""
 
 
-async def follow_training(run: RunDirectory) -> None:
-    """Follow rank 0's steps until cancelled."""
+async def follow_training(run: RunDirectory, ended: asyncio.Event) -> None:
+    """Follow rank 0's steps until `ended` is set, the last ones included."""
     logger = get_run_logger()
     reader, artifact = EventReader(run.events_path), None
-    while True:
-        await asyncio.sleep(REFRESH_SECONDS)
+    while not ended.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), REFRESH_SECONDS)
         steps = [e for e in reader.new_events() if e["kind"] == "step" and e["rank"] == 0]
         if not steps:
             continue

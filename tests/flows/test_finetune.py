@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from prefect import get_client
 from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
     LogFilter,
     LogFilterFlowRunId,
     TaskRunFilter,
@@ -72,6 +74,14 @@ async def seen_in_prefect(run_dir: Path) -> tuple[FlowRun, dict[str, TaskRun], d
         return flow_run, by_name, ranks
 
 
+async def progress_of(flow_run: FlowRun) -> float:
+    async with get_client() as client:
+        of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run.id]))
+        (artifact,) = await client.read_artifacts(artifact_filter=of_run)
+        assert isinstance(artifact.data, float)
+        return artifact.data
+
+
 async def logs_of(flow_run: FlowRun) -> str:
     async with get_client() as client:
         logs = await client.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[flow_run.id])))
@@ -95,6 +105,7 @@ async def test_two_ranks_train_then_the_second_run_finds_its_data_cached(
     assert flow_run.name == "sft · tiny-llama · colours · 2 GPUs"
     assert flow_run.state_name == "Completed"
     assert tasks["prepare"].state_name == "Completed"
+    assert await progress_of(flow_run) == 100
     assert sorted(ranks) == ["rank 0 on cpu", "rank 1 on cpu"]
     for rank in range(2):
         assert f"rank {rank} of 2 on cpu" in await logs_of(ranks[f"rank {rank} on cpu"])
