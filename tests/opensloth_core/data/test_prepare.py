@@ -10,7 +10,7 @@ from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.data.prepare import Prepared, prepare_into
 from opensloth_core.errors import DataError
 
-GSM8K = Path("/work/shared/data/gsm8k_train.jsonl")
+GSM8K = Path(__file__).parents[4] / "shared" / "data" / "gsm8k_train.jsonl"
 Write = Callable[..., Path]
 
 
