@@ -78,8 +78,7 @@ async def progress_of(flow_run: FlowRun) -> float:
     async with get_client() as client:
         of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run.id]))
         (artifact,) = await client.read_artifacts(artifact_filter=of_run)
-        assert isinstance(artifact.data, float)
-        return artifact.data
+        return float(str(artifact.data))
 
 
 async def logs_of(flow_run: FlowRun) -> str:
