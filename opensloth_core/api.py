@@ -75,7 +75,7 @@ def run_prepare_data(
         ModelError: the model or its tokenizer cannot be used.
     """
     config = DatasetPrepConfig.of(config)
-    check_input(Path(config.data))
+    check_input(Path(config.data[0]))
     if config.data_output is not None:
         check_output("data_output", Path(config.data_output))
     model_dir, shards = model_folder(config.model), num_shards(config.gpus)

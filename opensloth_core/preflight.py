@@ -48,7 +48,7 @@ def refuse_impossible(config: OpenSlothConfig) -> tuple[str, ...]:
         ConfigError: devices, batch settings or an output folder cannot be had.
         ModelError: a model folder that is none, or a hub model that cannot be reached.
     """
-    check_input(Path(config.data))
+    check_input(Path(config.data[0]))
     devices = resolve_devices(config.gpus)
     config.batch_plan(len(devices))
     _check_settings(config, on_cpu=devices[0] == "cpu")
@@ -58,7 +58,7 @@ def refuse_impossible(config: OpenSlothConfig) -> tuple[str, ...]:
             check_output(name, Path(folder))
     _check_apart(config.output, config.data_output)
     check_model(config.model)
-    probe(Path(config.data), config.max_rejected)
+    probe(Path(config.data[0]), config.max_rejected)
     return devices
 
 

@@ -1,6 +1,6 @@
 """What shapes prepared data."""
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field, NonNegativeInt, PositiveInt
@@ -26,16 +26,63 @@ def parse_fraction(value: Any) -> Any:
 Fraction = Annotated[float, BeforeValidator(parse_fraction), Field(ge=0, le=1)]
 
 
+def parse_eval_size(value: Any) -> float:
+    """`"5%"` and `0.05` as 0.05, `"500"` as 500.
+
+    Raises:
+        ValueError: neither a share nor a number of rows.
+    """
+    try:
+        size = float(parse_fraction(value))
+    except (TypeError, ValueError):
+        size = 0.0
+    if isinstance(value, bool) or not (0 < size < 1 or (size >= 1 and size.is_integer())):
+        raise ValueError("must be a share such as 0.05 or a number of rows such as 500")
+    return size
+
+
+def parse_sources(value: Any) -> Any:
+    """One source as a tuple of one."""
+    return (str(value),) if isinstance(value, str | Path) else value
+
+
+def parse_map(value: Any) -> Any:
+    """`("messages=dialogue", …)` as a mapping; everything else unchanged.
+
+    Raises:
+        ValueError: a pair without `=`, or a name given twice.
+    """
+    if isinstance(value, str):
+        value = (value,)
+    if not isinstance(value, list | tuple):
+        return value
+    pairs = [str(pair).partition("=") for pair in value]
+    if any(not name or not column for name, _, column in pairs):
+        raise ValueError("must be NAME=COLUMN, such as messages=dialogue")
+    if len({name for name, _, _ in pairs}) != len(pairs):
+        raise ValueError("names one thing twice")
+    return {name: column for name, _, column in pairs}
+
+
+Method = Literal["sft", "dpo", "grpo"]
+
+Source = Annotated[str, Field(min_length=1)]
+DataSources = Annotated[tuple[Source, ...], BeforeValidator(parse_sources), Field(min_length=1)]
+ColumnMap = Annotated[dict[str, str], BeforeValidator(parse_map)]
+EvalSize = Annotated[float, BeforeValidator(parse_eval_size)]
+
+
 class DatasetPrepConfig(Settings):
     """Everything that decides what the prepared data of a run is."""
 
-    data: str = Field(min_length=1, validation_alias=AliasChoices("data", "input", "dataset_name"))
-    """Training data: a .json or .jsonl file."""
+    data: DataSources = Field(validation_alias=AliasChoices("data", "input", "dataset_name"))
+    """Training data: files, folders, globs, URLs (s3://, https://, …) or a hub data set
+    (org/name[:config][@revision]); json, jsonl, csv, tsv, parquet, arrow or text, also compressed."""
 
     model: str = Field(min_length=1, validation_alias=AliasChoices("model", "model_name", "tok_name"))
     """Model to fine-tune: a folder, a hub id, or "embedded" (SmolLM2-135M-Instruct)."""
 
-    method: Literal["sft"] = Field(default="sft", validation_alias=AliasChoices("method", "training_type"))
+    method: Method = Field(default="sft", validation_alias=AliasChoices("method", "training_type"))
     """Training method."""
 
     gpus: Gpus = "auto"
@@ -46,8 +93,29 @@ class DatasetPrepConfig(Settings):
     )
     """Longest example in tokens, and the length of a pack; longer examples are dropped and counted."""
 
+    overlong: Literal["drop", "truncate", "split", "error"] = "drop"
+    """What becomes of an example longer than max_seq_length: leave it out, cut its end off, train its
+    parts as examples of their own, or stop."""
+
+    split: str | None = Field(default=None, min_length=1)
+    """Which split of the data to use, such as train or test; the train split when there are several."""
+
+    map: ColumnMap = Field(default_factory=dict)
+    """Which column holds what, as NAME=COLUMN: messages=dialogue, prompt=question, role=speaker, …;
+    found from the columns' names when not given."""
+
+    train_on: Literal["assistant", "last-assistant", "all"] = "assistant"
+    """Which tokens are trained: what the assistant says, only its last turn, or everything."""
+
     samples: PositiveInt | None = Field(default=None, validation_alias=AliasChoices("samples", "num_samples"))
-    """Train on this many rows, drawn with the seed; all rows when not given."""
+    """Use this many rows, those held out included; all rows when not given."""
+
+    samples_from: Literal["random", "head"] = "random"
+    """Draw the samples with the seed, or take the first rows."""
+
+    eval_size: EvalSize | None = None
+    """Hold out this share (0.05, 5%) or number (500) of the rows for evaluation, drawn with the seed;
+    rows with the same prompt stay together."""
 
     max_rejected: Fraction = 0.01
     """Share of unusable rows (0.01 or 1%) over which the run stops."""
@@ -57,3 +125,10 @@ class DatasetPrepConfig(Settings):
 
     data_output: Path | None = None
     """Also export the prepared data to this folder; the artifact store keeps the original."""
+
+    @property
+    def data_title(self) -> str:
+        """The data in a word or two: `my_data`, `train +2`."""
+        first = PurePath(self.data[0].rstrip("/")).name
+        stem = PurePath(first).stem or first
+        return stem if len(self.data) == 1 else f"{stem} +{len(self.data) - 1}"

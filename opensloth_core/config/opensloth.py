@@ -13,6 +13,9 @@ from opensloth_core.config.training import LoraArguments, TrainingArguments
 class OpenSlothConfig(DatasetPrepConfig):
     """A run: its data preparation, and the training that follows."""
 
+    method: Literal["sft"] = Field(default="sft", validation_alias=AliasChoices("method", "training_type"))
+    """Training method."""
+
     finetuning_type: Literal["lora", "qlora", "full"] = "lora"
     """Train an adapter (lora), an adapter on a 4-bit model (qlora, GPU only), or all weights (full)."""
 
@@ -34,7 +37,7 @@ class OpenSlothConfig(DatasetPrepConfig):
         """The run in one line: `sft · gemma-3-4b-it · my_data · 2 GPUs`."""
         gpus = len(self.gpus) if isinstance(self.gpus, tuple) else self.gpus
         count = {"auto": "all GPUs", 1: "1 GPU"}.get(gpus, f"{gpus} GPUs")
-        return f"{self.method} · {Path(self.model).name} · {Path(self.data).stem} · {count}"
+        return f"{self.method} · {Path(self.model).name} · {self.data_title} · {count}"
 
     @property
     def preparation(self) -> DatasetPrepConfig:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from opensloth_core.data.encode import Conversation
-from opensloth_core.data.normalise import normalise
-from opensloth_core.data.read import InputReader
+from opensloth_core.data.read.json_rows import InputReader
 from opensloth_core.data.row import Rejected, Row, RowError
-from opensloth_core.data.shape import Shape, detect_shape
+from opensloth_core.data.shape.layout import Shape, detect_shape
+from opensloth_core.data.shape.normalise import normalise
 
 _ROWS_FOR_SHAPE = 100
 _CHUNK_ROWS = 1024

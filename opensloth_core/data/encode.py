@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from opensloth_core.data.message import Message
+from opensloth_core.data.render.template import ChatTemplate
 from opensloth_core.data.row import Rejected, RowError
-from opensloth_core.data.template import ChatTemplate
+from opensloth_core.data.shape.message import Message
 from opensloth_core.data.tokenize import BoolArray, IntArray, TextEncoder, trained_tokens
 
 if TYPE_CHECKING:

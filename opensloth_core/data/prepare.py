@@ -17,11 +17,11 @@ from opensloth_core.data.encode import encode_chunk
 from opensloth_core.data.ledger import Ledger
 from opensloth_core.data.pack import pack
 from opensloth_core.data.quarantine import Quarantine
-from opensloth_core.data.read import InputReader
+from opensloth_core.data.read.json_rows import InputReader
+from opensloth_core.data.render.template import ChatTemplate
 from opensloth_core.data.row import Rejected
 from opensloth_core.data.sample import Sample
 from opensloth_core.data.shard import WrittenPacks, write_shards
-from opensloth_core.data.template import ChatTemplate
 from opensloth_core.data.throttle import Throttled
 from opensloth_core.data.token_file import TokenFile, TokenWriter
 from opensloth_core.data.tokenize import TextEncoder
@@ -104,7 +104,7 @@ def _tokenize(
 ) -> _Tokenized:
     """Write the tokens of every row that may be in the sample."""
     template, encoder = ChatTemplate(tokenizer), TextEncoder(tokenizer)
-    reader = InputReader(Path(config.data))
+    reader = InputReader(Path(config.data[0]))
     sample = Sample(config.samples, config.seed)
     num_read = num_usable = num_passed_over = num_tokens_dropped = 0
     with Quarantine(folder, reader.path) as quarantine, TokenWriter(tokens_path) as writer:

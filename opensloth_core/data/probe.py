@@ -5,7 +5,7 @@ from pathlib import Path
 
 from opensloth_core.data.conversations import conversation_chunks
 from opensloth_core.data.quarantine import Quarantine
-from opensloth_core.data.read import InputReader
+from opensloth_core.data.read.json_rows import InputReader
 from opensloth_core.data.row import Rejected
 
 PROBE_BYTES = 8 << 20

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from opensloth_core.data.template import Span
+from opensloth_core.data.render.template import Span
 from opensloth_core.errors import ModelError
 
 if TYPE_CHECKING:

@@ -13,11 +13,12 @@ _LIBRARIES = ("tokenizers", "transformers", "jinja2")
 
 @cache
 def preparation_digest() -> dict[str, str]:
-    """Parts of a cache key: digest of the modules of this folder, versions of what shapes tokens."""
+    """Parts of a cache key: digest of this folder's modules, versions of what shapes tokens."""
     digest = hashlib.blake2b(digest_size=32)
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    folder = Path(__file__).parent
+    for path in sorted(folder.rglob("*.py")):
         source = path.read_bytes()
-        digest.update(f"{path.name} {len(source)}\n".encode() + source)
+        digest.update(f"{path.relative_to(folder).as_posix()} {len(source)}\n".encode() + source)
     return {
         "code": digest.hexdigest(),
         "code_version": CODE_VERSION,

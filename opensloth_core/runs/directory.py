@@ -58,7 +58,7 @@ class RunDirectory:
             [
                 config.method,
                 _slug(Path(config.model).name),
-                _slug(Path(config.data).stem),
+                _slug(config.data_title),
                 time.strftime("%Y%m%d-%H%M%S"),
                 secrets.token_hex(2),
             ]

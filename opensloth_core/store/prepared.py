@@ -73,7 +73,7 @@ def prepared_key(config: DatasetPrepConfig, model_dir: Path, num_shards: int) ->
     sample = f"{config.samples} with seed {config.seed}" if config.samples else "all"
     return PreparedKey(
         {
-            "input": file_digest(Path(config.data)),
+            "input": file_digest(Path(config.data[0])),
             "method": config.method,
             "GPU count": str(num_shards),
             "max_seq_length": str(config.max_seq_length),

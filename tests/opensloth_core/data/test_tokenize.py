@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensloth_core.data.encode import Conversation, encode_chunk
-from opensloth_core.data.template import ChatTemplate
+from opensloth_core.data.render.template import ChatTemplate
 from opensloth_core.data.tokenize import (
     TextEncoder,
     _token_range,

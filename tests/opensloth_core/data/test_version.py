@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 from opensloth_core.data import version
@@ -11,13 +12,11 @@ def test_the_digest_names_the_code_and_the_libraries_that_shape_tokens() -> None
 
 
 def test_a_change_of_code_changes_the_digest(tmp_path: Path) -> None:
-    folder = Path(version.__file__).parent
-    for path in folder.glob("*.py"):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    namespace = {"__file__": str(tmp_path / "version.py"), "__name__": "copied"}
-    source = compile((tmp_path / "version.py").read_text(), "version.py", "exec")
+    folder = shutil.copytree(Path(version.__file__).parent, tmp_path / "data")
+    namespace = {"__file__": str(folder / "version.py"), "__name__": "copied"}
+    source = compile((folder / "version.py").read_text(), "version.py", "exec")
     exec(source, namespace)
     assert namespace["preparation_digest"]()["code"] == preparation_digest()["code"]  # type: ignore[operator]
-    (tmp_path / "pack.py").write_text("")
+    (folder / "render" / "template.py").write_text("")
     exec(source, namespace)
     assert namespace["preparation_digest"]()["code"] != preparation_digest()["code"]  # type: ignore[operator]

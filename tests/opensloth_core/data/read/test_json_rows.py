@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensloth_core.data.json_array import ArrayElements
-from opensloth_core.data.read import InputReader
+from opensloth_core.data.read.json_array import ArrayElements
+from opensloth_core.data.read.json_rows import InputReader
 from opensloth_core.data.row import Rejected, Row
 from opensloth_core.errors import DataError
 

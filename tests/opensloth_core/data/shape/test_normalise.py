@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from opensloth_core.data.normalise import normalise
 from opensloth_core.data.row import RowError
-from opensloth_core.data.shape import Shape, detect_shape
+from opensloth_core.data.shape.layout import Shape, detect_shape
+from opensloth_core.data.shape.normalise import normalise
 from opensloth_core.errors import DataError
 
 

@@ -19,8 +19,8 @@ has no such prefixes. Its conversations are rejected, since any span would be a 
 import re
 from typing import TYPE_CHECKING, Any
 
-from opensloth_core.data.message import Message
 from opensloth_core.data.row import RowError
+from opensloth_core.data.shape.message import Message
 from opensloth_core.errors import ModelError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class ChatTemplate:
     def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
         from jinja2 import TemplateError
 
-        from opensloth_core.data.chat_environment import chat_environment
+        from opensloth_core.data.render.chat_environment import chat_environment
 
         source = _template_source(tokenizer)
         self._errors = (TemplateError, *_RENDER_ERRORS)
@@ -122,7 +122,7 @@ class ChatTemplate:
         return text
 
     def _tagged_spans(self, messages: list[Message], text: str) -> list[Span]:
-        from opensloth_core.data.chat_environment import MARK_END, MARK_START
+        from opensloth_core.data.render.chat_environment import MARK_END, MARK_START
 
         if MARK_START in text or MARK_END in text:
             raise RowError(RESERVED, "U+FDD0 or U+FDD1 in the text; remove it")

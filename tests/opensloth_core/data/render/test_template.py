@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
+from opensloth_core.data.render.template import ChatTemplate
 from opensloth_core.data.row import RowError
-from opensloth_core.data.template import ChatTemplate
 from opensloth_core.errors import ModelError
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from opensloth_core.data.json_array import ArrayElements, syntax_error
+from opensloth_core.data.read.json_array import ArrayElements, syntax_error
 from opensloth_core.data.row import Rejected, Row
 from opensloth_core.errors import DataError
 

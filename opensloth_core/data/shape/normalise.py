@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from opensloth_core.data.message import MULTIMODAL, NOT_A_TURN, TOOLS, Message, message, turns
 from opensloth_core.data.row import RowError
-from opensloth_core.data.shape import Columns, Shape, describe_columns, matching_shapes, other_method
+from opensloth_core.data.shape.layout import Columns, Shape, describe_columns, matching_shapes, other_method
+from opensloth_core.data.shape.message import MULTIMODAL, NOT_A_TURN, TOOLS, Message, message, turns
 
 WRONG_COLUMNS = "columns do not fit the file's shape"
 OTHER_METHOD = "row of another training method"

@@ -1,0 +1,1 @@
+"""Examples to text by chat templates, and which characters are trained."""

@@ -1,0 +1,1 @@
+"""Rows of any layout to examples of one."""
