@@ -8,7 +8,6 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from opensloth_core.launch.gang import Member, run_gang
-from opensloth_core.launch.port import free_port
 from opensloth_core.runs.directory import RunDirectory
 from tasks.train_rank import train_rank
 from tasks.training_progress import follow_training
@@ -25,10 +24,11 @@ async def train_model(run_dir: Path) -> Path:
         OpenSlothError: the failure of the rank that failed first.
     """
     run = RunDirectory(run_dir)
-    devices, port = run.launch().devices, free_port()
+    devices = run.launch().devices
+    run.clear_rendezvous()
 
     def member(rank: int) -> Member:
-        return lambda: train_rank(run_dir, rank, devices[rank], port)
+        return lambda: train_rank(run_dir, rank, devices[rank])
 
     ended = asyncio.Event()
     follower = asyncio.create_task(follow_training(run, ended))

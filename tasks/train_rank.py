@@ -12,11 +12,11 @@ from tasks.run_logger import subflow_line_logger
 
 # No result is persisted: on a retry, ranks that had completed would be reused and the others hang.
 @flow(name="train-rank", flow_run_name="rank {rank} on {device}", persist_result=False)
-async def train_rank(run_dir: Path, rank: int, device: str, port: int) -> None:
+async def train_rank(run_dir: Path, rank: int, device: str) -> None:
     """Run one rank's process to its end.
 
     Raises:
         ProcessFailed: the process ended before its work was done.
     """
     run = RunDirectory(run_dir)
-    await run_rank(run, run.launch(), rank, port, subflow_line_logger(), rank_spawned.get().set)
+    await run_rank(run, run.launch(), rank, subflow_line_logger(), rank_spawned.get().set)

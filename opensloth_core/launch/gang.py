@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 
 from opensloth_core.errors import OpenSlothError
-from opensloth_core.launch.port import free_port
 from opensloth_core.launch.process import first_failure
 from opensloth_core.launch.rank import run_rank
 from opensloth_core.runs.directory import RunDirectory
@@ -51,12 +50,11 @@ async def run_ranks(run: RunDirectory, on_line: Callable[[int, str], None]) -> N
     Raises:
         OpenSlothError: the failure of the rank that failed first.
     """
-    launch, port = run.launch(), free_port()
+    launch = run.launch()
+    run.clear_rendezvous()
 
     def member(rank: int) -> Member:
-        return lambda: run_rank(
-            run, launch, rank, port, lambda line: on_line(rank, line), rank_spawned.get().set
-        )
+        return lambda: run_rank(run, launch, rank, lambda line: on_line(rank, line), rank_spawned.get().set)
 
     await run_gang([member(rank) for rank in range(launch.world_size)])
 

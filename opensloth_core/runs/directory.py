@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
+from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import StoreError
 from opensloth_core.runs.events import EventLog, read_events
@@ -48,15 +49,16 @@ class RunDirectory:
         self.events = EventLog(self.events_path)
 
     @classmethod
-    def create(cls, config: OpenSlothConfig) -> Self:
-        """A new run directory with the configuration in it.
+    def create(cls, config: DatasetPrepConfig) -> Self:
+        """A new run directory with the configuration in it: of a training, or of a preparation alone.
 
         Raises:
             StoreError: the home folder cannot be written.
         """
+        kind = config.method if isinstance(config, OpenSlothConfig) else f"data-{config.method}"
         name = "-".join(
             [
-                config.method,
+                kind,
                 _slug(Path(config.model).name),
                 _slug(config.data_title),
                 time.strftime("%Y%m%d-%H%M%S"),
@@ -73,7 +75,8 @@ class RunDirectory:
             ) from err
         run = cls(path)
         # What has no effect is not recorded: settings of an adapter are refused where there is none.
-        unused = {"lora"} if config.finetuning_type == "full" else None
+        has_adapter = not isinstance(config, OpenSlothConfig) or config.finetuning_type != "full"
+        unused = None if has_adapter else {"lora"}
         run.config_path.write_text(config.model_dump_json(indent=2, exclude=unused) + "\n")
         run.events.state("created")
         return run
@@ -102,6 +105,15 @@ class RunDirectory:
     def prepare_log_path(self) -> Path:
         return self.path / "logs" / "prepare.log"
 
+    @property
+    def rendezvous_path(self) -> Path:
+        """The file through which the ranks find each other."""
+        return self.path / "rendezvous"
+
+    def clear_rendezvous(self) -> None:
+        """Forget where ranks of an earlier attempt met."""
+        self.rendezvous_path.unlink(missing_ok=True)
+
     def final_loss(self) -> float:
         """Mean loss per trained token of the last step of a finished run."""
         results = [e for e in read_events(self.events_path) if e["kind"] == "result"]
@@ -110,6 +122,13 @@ class RunDirectory:
     def config(self) -> OpenSlothConfig:
         """The run's resolved configuration."""
         return OpenSlothConfig.of(json.loads(self.config_path.read_text()))
+
+    def preparation(self) -> DatasetPrepConfig:
+        """The part of the run's configuration that decides the prepared data."""
+        values = json.loads(self.config_path.read_text())
+        return DatasetPrepConfig.of(
+            {name: value for name, value in values.items() if name in DatasetPrepConfig.model_fields}
+        )
 
     def write_launch(self, launch: Launch) -> None:
         """Record what the processes of the run are started with."""

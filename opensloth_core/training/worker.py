@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from opensloth_core.launch.child import run_child
+from opensloth_core.launch.child import leave, run_child
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.store.prepared import open_prepared, prepared_dir
 
@@ -32,7 +32,7 @@ def main(run_dir: Path) -> None:
     import torch
     import unsloth  # noqa: F401  # before anything that imports transformers or trl
 
-    from opensloth_core.training.feed import open_packs, rank_dataset
+    from opensloth_core.training.feed import open_units, rank_dataset
     from opensloth_core.training.metrics import StepEvents
     from opensloth_core.training.model import load_model
     from opensloth_core.training.plan import training_plan
@@ -41,13 +41,14 @@ def main(run_dir: Path) -> None:
     if not on_cpu:
         torch.cuda.set_device(device)
     model, tokenizer = load_model(config, launch.model_dir, device)
-    if world_size > 1:
-        backend = "gloo" if on_cpu else "nccl"
-        torch.distributed.init_process_group(backend, rank=rank, world_size=world_size)
+    # For a single rank too: Accelerate, which sees LOCAL_RANK, would look for a port to meet at.
+    backend = "gloo" if on_cpu else "nccl"
+    store = torch.distributed.FileStore(str(run.rendezvous_path), world_size)
+    torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=world_size)
 
     manifest = open_prepared(launch.prepared_key)
     folder = prepared_dir(manifest.key)
-    packs = open_packs(folder).with_format("numpy")[:]
+    packs = open_units(folder).with_format("numpy")[:]
     batch = config.batch_plan(world_size)
     training = config.training
     plan = training_plan(
@@ -75,9 +76,9 @@ def main(run_dir: Path) -> None:
             final_loss=trainer.state.log_history[-2]["loss"],
             tokens_per_second=float(tokens[plan.packs_SWAB].sum() / seconds),
         )
-    if world_size > 1:
-        torch.distributed.barrier()
-        torch.distributed.destroy_process_group()
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
+    leave()
 
 
 def save_adapter(model: Any, tokenizer: Any, target: Path) -> None:

@@ -73,6 +73,8 @@ def manifest(**counts: Any) -> PreparedManifest:
         "rows_kept": 100,
         "rows_rejected": {},
         "rows_not_sampled": 0,
+        "examples": 100,
+        "max_seq_length": 128,
         "tokens_in": 1000,
         "tokens_trained": 400,
         "tokens_masked": 600,
@@ -111,6 +113,6 @@ def test_what_is_loud_in_the_ledger_is_said(finished_run: RunDirectory) -> None:
         (
             "warning",
             "5 of 100 rows (5.0%) are longer than 128 tokens and were dropped; "
-            "raise --max-seq-length to keep them",
+            "raise --max-seq-length to keep them, or see --overlong",
         )
     ]
