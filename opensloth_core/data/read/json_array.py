@@ -1,24 +1,48 @@
 """The elements of one JSON array, read block by block, so that no file is held whole."""
 
+import codecs
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import BinaryIO
 
+from opensloth_core.data.read.raw_row import MAX_ROW_BYTES, RawRow, syntax_error
 from opensloth_core.errors import DataError
 
 _BLOCK_CHARS = 1 << 20
+_CUT_CHARS = 16
+"""How close to a block's end a syntax error may come from it; the longest literal is `-Infinity`."""
+
 _SPACE = " \t\r\n"
 _AFTER_ELEMENT = tuple(_SPACE + ",]")
 _DECODER = json.JSONDecoder()
 
 
-def syntax_error(err: json.JSONDecodeError) -> str:
-    """What is wrong, without the "at" that json ends some of its messages with."""
-    return err.msg.removesuffix(" at").removesuffix(" starting")
+def array_rows(stream: BinaryIO, place: str) -> Iterator[RawRow]:
+    """The elements of an array as their text, each with the line it starts on.
+
+    Raises:
+        DataError: the document is not one well-formed JSON array; names the line.
+    """
+    for line, source in ArrayElements(_text_of(stream.read), place):
+        yield RawRow(line, source.encode())
+
+
+def _text_of(read: Callable[[int], bytes]) -> Callable[[int], str]:
+    """A function that reads UTF-8 text where `read` gives bytes; a byte order mark is passed over."""
+    decoder = codecs.getincrementaldecoder("utf-8-sig")()
+
+    def read_text(size: int) -> str:
+        while True:
+            data = read(size)
+            text = decoder.decode(data, final=not data)
+            if text or not data:
+                return text
+
+    return read_text
 
 
 class ArrayElements:
-    """Iterates `(line, value, source)` over the elements of the array that `read` gives as text.
+    """Iterates `(line, source)` over the elements of the array that `read` gives as text.
 
     Args:
         read: called with a number of characters, returns about that many; "" at the end.
@@ -32,7 +56,7 @@ class ArrayElements:
         self._pos = 0
         self._line = 1
 
-    def __iter__(self) -> Iterator[tuple[int, Any, str]]:
+    def __iter__(self) -> Iterator[tuple[int, str]]:
         """
         Raises:
             DataError: the document is not one well-formed JSON array; names the line.
@@ -44,10 +68,10 @@ class ArrayElements:
             if not self._next_char():
                 raise self._error("the list is not closed", self._pos)
             line = self._line
-            value, end = self._value()
+            end = self._end_of_value()
             source = self._text[self._pos : end]
             self._advance(end)
-            yield line, value, source
+            yield line, source
             closed = self._next_char() == "]"
             if not closed:
                 if self._next_char() not in (",", ""):
@@ -57,14 +81,13 @@ class ArrayElements:
         if self._next_char():
             raise self._error("more text after the end of the list", self._pos)
 
-    def _value(self) -> tuple[Any, int]:
+    def _end_of_value(self) -> int:
         while True:
             try:
-                value, end = _DECODER.raw_decode(self._text, self._pos)
+                _, end = _DECODER.raw_decode(self._text, self._pos)
             except json.JSONDecodeError as err:
                 offset = err.pos - self._pos
-                # The element may only be cut off by the end of the block.
-                if not self._refill():
+                if not self._may_be_cut(err) or not self._refill():
                     raise self._error(syntax_error(err), self._pos + offset) from err
             except RecursionError as err:
                 raise self._error("nested too deeply", self._pos) from err
@@ -73,7 +96,12 @@ class ArrayElements:
             else:
                 # The end of the block may cut a number in two, as in 1|2 and 1.|2.
                 if self._text[end : end + 1] in _AFTER_ELEMENT or not self._refill():
-                    return value, end
+                    return end
+
+    def _may_be_cut(self, err: json.JSONDecodeError) -> bool:
+        """Whether the end of the block may be what is wrong; else the whole file would be read in vain."""
+        near_end = err.pos >= len(self._text) - _CUT_CHARS
+        return near_end or err.msg.startswith("Unterminated string")
 
     def _next_char(self) -> str:
         """The next character that is no space, left unread; "" at the end of the document."""
@@ -94,6 +122,8 @@ class ArrayElements:
     def _refill(self) -> bool:
         """Append the next block; False at the end. Moves `_pos` to 0."""
         rest = self._text[self._pos :]
+        if len(rest) > MAX_ROW_BYTES:
+            raise self._error(f"an element of more than {MAX_ROW_BYTES >> 20} MiB", self._pos)
         # Doubling keeps a huge element linear, though it is parsed again after every block.
         try:
             block = self._read(max(_BLOCK_CHARS, len(rest)))
