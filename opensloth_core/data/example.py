@@ -2,7 +2,8 @@
 
 Messages are those of chat templates: `{"role": "system" | "user" | "assistant" | "tool", "content": str}`,
 where an assistant's may also have `tool_calls` (a list of `{"type": "function", "function": {"name": str,
-"arguments": dict}}`) and `reasoning_content`, and a tool's `name` and `tool_call_id`.
+"arguments": dict}}`, with `id` where the data has one) and `reasoning_content`, and a tool's `name` and
+`tool_call_id`.
 """
 
 from dataclasses import dataclass, field

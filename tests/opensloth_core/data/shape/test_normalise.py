@@ -1,191 +1,181 @@
+import math
 from typing import Any
 
 import pytest
 
+from opensloth_core.config.data import Method
+from opensloth_core.data.example import Chat, Example, Prompt, Text
 from opensloth_core.data.row import RowError
-from opensloth_core.data.shape.layout import Shape, detect_shape
+from opensloth_core.data.shape.layout import layout_of
 from opensloth_core.data.shape.normalise import normalise
-from opensloth_core.errors import DataError
+
+Turn = dict[str, Any]
 
 
-def user(text: str) -> dict[str, str]:
+def system(text: str) -> Turn:
+    return {"role": "system", "content": text}
+
+
+def user(text: str) -> Turn:
     return {"role": "user", "content": text}
 
 
-def assistant(text: str) -> dict[str, str]:
-    return {"role": "assistant", "content": text}
+def assistant(text: str, **more: Any) -> Turn:
+    return {"role": "assistant", "content": text, **more}
 
 
-ASKED = [user("Hi?"), assistant("Hello.")]
-SYSTEM = {"role": "system", "content": "Be kind."}
+def example(row: dict[str, Any], method: Method = "sft", **mapping: str) -> Example:
+    return normalise(row, layout_of([row], method, mapping, "train.jsonl"))
 
 
-def normalised(row: dict[str, Any]) -> list[dict[str, str]]:
-    return normalise(row, detect_shape([row], "train.jsonl"))
-
-
-def reason(row: dict[str, Any], shape: Shape) -> str:
-    with pytest.raises(RowError) as caught:
-        normalise(row, shape)
-    return str(caught.value)
+HI = [user("Hi?"), assistant("Hello.")]
+TEXT_PARTS = [{"type": "text", "text": "H"}, {"type": "text", "text": "i?", "image_url": None}]
+BE_KIND = system("Be kind.")
+WEATHER = {"name": "weather", "description": "Now.", "parameters": {"type": "object", "properties": {}}}
 
 
 @pytest.mark.parametrize(
     ("row", "messages"),
     [
-        ({"messages": ASKED, "id": 7}, ASKED),
-        ({"messages": [SYSTEM, *ASKED]}, [SYSTEM, *ASKED]),
+        ({"messages": HI, "id": 7}, HI),
+        ({"messages": [BE_KIND, *HI]}, [BE_KIND, *HI]),
+        ({"messages": '[{"role": "user", "content": "Hi?"}, {"from": "gpt", "value": "Hello."}]'}, HI),
+        ({"conversations": [{"from": "human", "value": "Hi?"}, {"from": "gpt", "value": "Hello."}]}, HI),
+        ({"conversation": [user("Hi?"), {"role": "model", "content": "Hello."}]}, HI),
+        ({"conversations": [{"from": "Human", "value": "Hi?"}, {"from": "BOT", "value": "Hello."}]}, HI),
         (
-            {"conversations": [{"from": "human", "value": "Hi?"}, {"from": "gpt", "value": "Hello."}]},
-            ASKED,
+            {"messages": [{"role": "developer", "content": "Be kind."}, *HI]},
+            [BE_KIND, *HI],
         ),
-        ({"conversations": [user("Hi?"), {"role": "model", "content": "Hello."}]}, ASKED),
-        ({"conversations": ASKED, "system": "Be kind."}, [SYSTEM, *ASKED]),
-        ({"instruction": "Hi?", "input": "", "output": "Hello."}, ASKED),
+        ({"conversations": HI, "system": "Be kind."}, [BE_KIND, *HI]),
+        ({"messages": [BE_KIND, *HI], "system": "Be kind."}, [BE_KIND, *HI]),
+        ({"messages": [system(""), *HI]}, [system(""), *HI]),
+        ({"instruction": "Hi?", "input": "", "output": "Hello."}, HI),
+        ({"instruction": "Hi?", "input": None, "output": "Hello.", "text": "### Instruction: Hi?"}, HI),
+        ({"instruction": "", "input": "Hi?", "output": "Hello."}, HI),
         (
             {"instruction": "Add.", "input": "1, 2", "output": "3", "system": "Be kind."},
-            [SYSTEM, user("Add.\n1, 2"), assistant("3")],
+            [BE_KIND, user("Add.\n1, 2"), assistant("3")],
+        ),
+        (
+            {"instruction": "Add.", "context": "1, 2", "response": "3", "category": "sums"},
+            [user("Add.\n1, 2"), assistant("3")],
         ),
         (
             {"instruction": "c", "output": "d", "history": [["a", "b"]]},
             [user("a"), assistant("b"), user("c"), assistant("d")],
         ),
-        ({"instruction": "", "input": "Hi?", "output": "Hello."}, ASKED),
-        ({"prompt": "Hi?", "completion": "Hello."}, ASKED),
-        ({"prompt": [SYSTEM, user("Hi?")], "completion": [assistant("Hello.")]}, [SYSTEM, *ASKED]),
-        ({"question": "Hi?", "answer": "Hello.", "messages": None}, ASKED),
+        (
+            {"instruction": "c", "output": "d", "history": '[["a", "b"]]'},
+            [user("a"), assistant("b"), user("c"), assistant("d")],
+        ),
+        ({"instruction": "c", "output": "d", "history": HI}, [*HI, user("c"), assistant("d")]),
+        ({"prompt": "Hi?", "completion": "Hello."}, HI),
+        ({"prompt": [BE_KIND, user("Hi?")], "completion": [assistant("Hello.")]}, [BE_KIND, *HI]),
+        ({"prompt": user("Hi?"), "response": assistant("Hello.")}, HI),
+        ({"question": "Hi?", "answer": "Hello.", "messages": None}, HI),
+        (
+            {"system_prompt": "Be kind.", "question": "Hi?", "response": "Hello."},
+            [BE_KIND, *HI],
+        ),
+        ({"": 0, "question": "Hi?", "answer": "Hello."}, HI),
+        (
+            {"messages": [user("a\0b\x1b"), assistant("\0")]},
+            [user("a\0b\x1b"), assistant("\0")],
+        ),
+        ({"messages": [{"role": "user", "content": TEXT_PARTS}, HI[1]]}, HI),
+        (
+            {"messages": [{**user("Hi?"), "tool_calls": None, "name": None, "weight": None}, HI[1]]},
+            HI,
+        ),
+        (
+            {"messages": [{"from": "human", "value": "Hi?", "role": None, "content": None}, HI[1]]},
+            HI,
+        ),
+        ({"messages": [user("a"), user("Hi?"), HI[1]]}, [user("a"), user("Hi?"), HI[1]]),
     ],
 )
-def test_every_shape_becomes_messages(row: dict[str, Any], messages: list[dict[str, str]]) -> None:
-    assert normalised(row) == messages
+def test_every_shape_of_sft_becomes_messages(row: dict[str, Any], messages: list[Turn]) -> None:
+    assert example(row) == Chat(messages)
 
 
-@pytest.mark.parametrize(
-    ("row", "expected"),
-    [
-        ({"messages": []}, "empty content (messages has no turns)"),
-        ({"messages": "Hi"}, "not a list of turns (messages is a str)"),
-        ({"messages": ["Hi"]}, "not a list of turns (messages[0] is a str)"),
-        ({"messages": [{"content": "Hi"}]}, "not a list of turns (messages[0] has neither role nor from)"),
-        ({"messages": [user(" \n")]}, "empty content (messages[0] content is blank)"),
-        ({"messages": [{"role": "user"}]}, "content is not text (messages[0] content is missing or null)"),
-        (
-            {"messages": [{"role": "user", "content": 3}]},
-            "content is not text (messages[0] content is a int)",
-        ),
-        (
-            {"messages": [{"role": "user", "content": [{"type": "image"}]}]},
-            "only text is supported yet (messages[0] content is a list of parts)",
-        ),
-        ({"messages": ASKED, "images": ["a.png"]}, "only text is supported yet (the row has images)"),
-        (
-            {"messages": [{"role": "critic", "content": "x"}]},
-            "unknown role (messages[0] is 'critic'; known: system, user, human, assistant, gpt, model)",
-        ),
-        ({"messages": [{"role": ["user"], "content": "x"}]}, "unknown role (messages[0] role is a list)"),
-        ({"messages": [user("Hi?")]}, "no assistant turn"),
-        (
-            {"messages": [*ASKED, user("More?")]},
-            "does not end with an assistant turn (the last turn is user)",
-        ),
-        (
-            {"messages": [user("Hi?"), {"role": "tool", "content": "3"}]},
-            "tool turns are not supported yet (messages[1] is tool)",
-        ),
-        (
-            {"messages": [user("Hi?"), {"role": "assistant", "content": None, "tool_calls": [{}]}]},
-            "tool turns are not supported yet (messages[1] calls a tool)",
-        ),
-        (
-            {"messages": ASKED, "tools": '[{"name": "f"}]'},
-            "tool turns are not supported yet (the row has tools)",
-        ),
-        (
-            {"messages": [user("Hi?"), {**assistant("Hello."), "reasoning_content": "Hm."}]},
-            "a turn's setting is not supported yet (messages[1] has reasoning_content)",
-        ),
-        (
-            {"messages": [user("Hi?"), {**assistant("Hello."), "weight": 0}, *ASKED]},
-            "a turn's setting is not supported yet (messages[1] has weight 0)",
-        ),
-        (
-            {"messages": [SYSTEM, *ASKED], "system": "Be rude."},
-            "two system prompts (the system column differs from the first turn)",
-        ),
-        (
-            {"question": "Hi?", "answer": "Hello."},
-            "columns do not fit the file's shape (found: question, answer; the file has messages)",
-        ),
-        (
-            {"messages": None},
-            "columns do not fit the file's shape (found: messages (null); the file has messages)",
-        ),
-        ({}, "columns do not fit the file's shape (found: none; the file has messages)"),
-        (
-            {"messages": ASKED, "chosen": "a", "rejected": "b"},
-            "row of another training method (preference data (chosen, rejected): "
-            "SFT would train the rejected answers too)",
-        ),
-    ],
-)
-def test_a_row_that_cannot_be_used_says_why(row: dict[str, Any], expected: str) -> None:
-    assert reason(row, Shape.MESSAGES) == expected
+def test_plain_text_stays_text() -> None:
+    assert example({"text": " Once upon a time.\n", "url": "u"}) == Text(" Once upon a time.\n")
 
 
-@pytest.mark.parametrize(
-    ("row", "expected"),
-    [
-        ({"instruction": "a", "input": 3, "output": "b"}, "content is not text (input is a int)"),
-        (
-            {"instruction": "a", "output": "b", "history": [["c"]]},
-            "not a list of turns (history is no list of [question, answer] pairs)",
-        ),
-        ({"instruction": "a", "output": ""}, "empty content (output is empty)"),
-        ({"instruction": "", "output": "b"}, "empty content (instruction is empty)"),
-    ],
-)
-def test_an_alpaca_row_that_cannot_be_used_says_why(row: dict[str, Any], expected: str) -> None:
-    assert reason(row, Shape.ALPACA) == expected
+def test_of_prompt_and_completion_only_the_completion_is_trained() -> None:
+    row = {"prompt": [*HI, user("More?")], "completion": "No.", "system": "Be kind."}
+    assert example(row) == Chat([BE_KIND, *HI, user("More?"), assistant("No.")], untrained=frozenset({2}))
 
 
-def test_a_system_turn_may_be_empty_since_it_switches_off_a_default() -> None:
-    messages = [{"role": "system", "content": ""}, *ASKED]
-    assert normalised({"messages": messages}) == messages
-
-
-def refusal(*rows: dict[str, Any]) -> str:
-    with pytest.raises(DataError) as caught:
-        detect_shape(rows, "train.jsonl")
-    return str(caught.value)
-
-
-ACCEPTED = "messages | conversations | instruction, output | prompt, completion | question, answer"
-
-
-def test_unknown_columns_are_an_error_that_says_what_was_seen_and_what_is_accepted() -> None:
-    assert refusal({"text": "a", "meta data": 1}) == (
-        f"train.jsonl: no conversation in columns: text, 'meta data'; accepted: {ACCEPTED}"
+def test_assistant_turns_of_weight_0_are_not_trained() -> None:
+    first, second, third = (
+        assistant("a", weight=0),
+        assistant("b", weight=1, train=True),
+        assistant("c", train=False),
+    )
+    row = {"messages": [user("1"), first, user("2"), second, {**user("3"), "weight": 0}, third]}
+    assert example(row) == Chat(
+        [user("1"), assistant("a"), user("2"), assistant("b"), user("3"), assistant("c")],
+        untrained=frozenset({1, 5}),
     )
 
 
-def test_columns_of_two_shapes_are_an_error_that_says_what_was_seen() -> None:
-    assert refusal({"messages": ASKED, "question": "a", "answer": "b"}) == (
-        "train.jsonl: columns fit several shapes (messages | question, answer); "
-        "found: messages, question, answer; keep the columns of one"
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning", "thinking"])
+def test_reasoning_has_one_name(key: str) -> None:
+    assert example({"messages": [user("Hi?"), assistant("Hello.", **{key: "Hm."})]}) == Chat(
+        [user("Hi?"), assistant("Hello.", reasoning_content="Hm.")]
     )
 
 
-def test_preference_and_kto_data_are_refused_since_sft_would_train_the_bad_answers() -> None:
-    assert refusal({"conversations": [user("a")], "chosen": {}, "rejected": {}}) == (
-        "train.jsonl: preference data (chosen, rejected): SFT would train the rejected answers too; "
-        f"method sft needs {ACCEPTED}"
-    )
-    assert refusal({"messages": ASKED, "label": True}, {"messages": ASKED, "label": False}) == (
-        "train.jsonl: KTO data (boolean label): SFT would train the answers labelled false too; "
-        f"method sft needs {ACCEPTED}"
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning", "thinking"])
+def test_no_reasoning_is_no_reasoning(key: str) -> None:
+    for nothing in (None, "", " \n"):
+        assert example({"messages": [user("Hi?"), assistant("Hello.", **{key: nothing})]}) == Chat(HI)
+
+
+def test_mapped_columns_keys_and_roles_are_read_as_what_they_are_said_to_be() -> None:
+    row = {
+        "dialogue": [
+            {"speaker": "Customer", "utterance": "Hi?", "role": "x"},
+            {"speaker": "agent", "utterance": "Hello."},
+        ],
+        "persona": "Be kind.",
+    }
+    mapping = {
+        "messages": "dialogue",
+        "system": "persona",
+        "role": "speaker",
+        "content": "utterance",
+        "role.user": "Customer",
+        "role.assistant": "Agent",
+    }
+    assert example(row, **mapping) == Chat([BE_KIND, *HI])
+
+
+def test_roles_may_be_swapped_to_train_the_user() -> None:
+    swapped = {"role.user": "assistant", "role.assistant": "user"}
+    assert example({"messages": [assistant("Hi?"), user("Hello.")]}, **swapped) == Chat(HI)
+
+
+def test_the_chosen_answers_can_be_trained_by_sft_when_they_are_mapped() -> None:
+    row = {"prompt": "Hi?", "chosen": "Hello.", "rejected": "Go away."}
+    assert example(row, prompt="prompt", completion="chosen") == Chat(HI)
+
+
+def test_columns_of_other_shapes_do_not_count_beside_mapped_ones() -> None:
+    row = {"messages": HI, "question": "a", "answer": "b", "prompt": "c"}
+    assert example(row, messages="messages") == Chat(HI)
+    assert example(row, "grpo", question="question") == Prompt(
+        [user("a")], {"messages": HI, "answer": "b", "prompt": "c"}
     )
 
 
-def test_the_shape_is_that_of_most_rows() -> None:
-    rows = [{"text": "a"}, {"prompt": "a", "completion": "b"}, *[{"question": "a", "answer": "b"}] * 2]
-    assert detect_shape(rows, "x") is Shape.QUESTION_ANSWER
+def test_ten_thousand_turns_are_a_conversation() -> None:
+    assert example({"messages": HI * 5000}) == Chat(HI * 5000)
+
+
+def test_a_weight_that_is_no_number_is_never_taken_for_one() -> None:
+    row = {"messages": [user("Hi?"), assistant("Hello.", weight=math.nan)]}
+    with pytest.raises(RowError, match=r"weight is neither 0 nor 1 \(messages\[1\] weight is nan\)"):
+        example(row)

@@ -1,0 +1,27 @@
+"""Why a row is rejected: fixed phrases, so that rows can be counted by them."""
+
+WRONG_COLUMNS = "columns do not fit the file's shape"
+OTHER_METHOD = "row of another training method"
+
+NOT_A_TURN = "not a list of turns"
+UNKNOWN_ROLE = "unknown role"
+EMPTY = "empty content"
+NOT_TEXT = "content is not text"
+MULTIMODAL = "only text is supported"
+NOT_OF_ROLE = "only an assistant turn can have this"
+BAD_WEIGHT = "weight is neither 0 nor 1"
+BAD_TOOLS = "tools cannot be read"
+BAD_TOOL_CALL = "tool call cannot be read"
+
+NO_ASSISTANT = "no assistant turn"
+OPEN_END = "does not end with an assistant turn"
+TWO_SYSTEM_PROMPTS = "two system prompts"
+NOTHING_TRAINED = "nothing to train"
+
+NO_PROMPT = "no prompt"
+PROMPT_ANSWERED = "prompt ends with an assistant turn"
+OTHER_PROMPT = "chosen or rejected repeats another prompt"
+NO_COMMON_PROMPT = "chosen and rejected share no prompt"
+NOT_AN_ANSWER = "answer does not begin with an assistant turn"
+SAME_ANSWERS = "chosen and rejected are the same"
+NOT_JSON = "column holds what JSON cannot"
