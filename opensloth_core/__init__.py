@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from opensloth_core.config.data import DatasetPrepConfig
     from opensloth_core.config.opensloth import OpenSlothConfig
     from opensloth_core.config.training import LoraArguments, TrainingArguments
+    from opensloth_core.preparers import GemmaDatasetPreparer, QwenDatasetPreparer
 
 _HOMES = {
     "DatasetPrepConfig": "opensloth_core.config.data",
+    "GemmaDatasetPreparer": "opensloth_core.preparers",
     "LoraArguments": "opensloth_core.config.training",
     "OpenSlothConfig": "opensloth_core.config.opensloth",
     "PreparedData": "opensloth_core.api",
+    "QwenDatasetPreparer": "opensloth_core.preparers",
     "TrainedModel": "opensloth_core.api",
     "TrainingArguments": "opensloth_core.config.training",
     "TrainingConfigBuilder": "opensloth_core.config.builder",
@@ -30,9 +33,11 @@ _HOMES = {
 
 __all__ = [
     "DatasetPrepConfig",
+    "GemmaDatasetPreparer",
     "LoraArguments",
     "OpenSlothConfig",
     "PreparedData",
+    "QwenDatasetPreparer",
     "TrainedModel",
     "TrainingArguments",
     "TrainingConfigBuilder",

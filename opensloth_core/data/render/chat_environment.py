@@ -1,6 +1,6 @@
 """The Jinja dialect of chat templates, as transformers defines it, with two changes.
 
-`{% generation %}` blocks leave marks in the text, so that their exact place is known even inside
+`{% generation %}` blocks can leave marks in the text, so that their exact place is known even inside
 macros, and `strftime_now` answers with one fixed day, so that a row renders to the same bytes
 every day.
 
@@ -43,9 +43,12 @@ class _Unmarked(_Generation):
         return caller()
 
 
-def chat_environment(marks: bool = False) -> ImmutableSandboxedEnvironment:
+def chat_environment(
+    marks: bool = False,
+    environment_class: type[ImmutableSandboxedEnvironment] = ImmutableSandboxedEnvironment,
+) -> ImmutableSandboxedEnvironment:
     """An environment to compile chat templates in; with `marks`, generation blocks leave marks."""
-    environment = ImmutableSandboxedEnvironment(
+    environment = environment_class(
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=[_Generation if marks else _Unmarked, loopcontrols],
