@@ -15,7 +15,7 @@ from opensloth_core.errors import ConfigError
 from opensloth_core.launch.devices import num_shards
 from opensloth_core.launch.gang import run_ranks
 from opensloth_core.models.locate import model_folder
-from opensloth_core.preflight import check_input, check_output, preflight
+from opensloth_core.preflight import check_output, preflight
 from opensloth_core.runs.directory import Launch, RunDirectory
 from opensloth_core.runs.events import Progress, no_progress
 from opensloth_core.runs.export import export_prepared, export_results
@@ -75,7 +75,6 @@ def run_prepare_data(
         ModelError: the model or its tokenizer cannot be used.
     """
     config = DatasetPrepConfig.of(config)
-    check_input(Path(config.data[0]))
     if config.data_output is not None:
         check_output("data_output", Path(config.data_output))
     model_dir, shards = model_folder(config.model), num_shards(config.gpus)

@@ -1,15 +1,16 @@
 """What can be known to fail before anything expensive starts."""
 
 import os
-import stat
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.data.probe import probe
-from opensloth_core.errors import ConfigError, DataError
+from opensloth_core.data.read.inputs import find_inputs
+from opensloth_core.errors import ConfigError
 from opensloth_core.launch.devices import resolve_devices
 from opensloth_core.models.locate import check_model, model_folder
 
@@ -48,7 +49,7 @@ def refuse_impossible(config: OpenSlothConfig) -> tuple[str, ...]:
         ConfigError: devices, batch settings or an output folder cannot be had.
         ModelError: a model folder that is none, or a hub model that cannot be reached.
     """
-    check_input(Path(config.data[0]))
+    files = find_inputs(config.data, config.split)
     devices = resolve_devices(config.gpus)
     config.batch_plan(len(devices))
     _check_settings(config, on_cpu=devices[0] == "cpu")
@@ -58,24 +59,40 @@ def refuse_impossible(config: OpenSlothConfig) -> tuple[str, ...]:
             check_output(name, Path(folder))
     _check_apart(config.output, config.data_output)
     check_model(config.model)
-    probe(Path(config.data[0]), config.max_rejected)
+    probe(files, config)
     return devices
 
 
-def check_input(path: Path) -> None:
-    """Refuse an input that is missing, no file, unreadable or empty."""
-    try:
-        status = path.stat()
-    except (FileNotFoundError, NotADirectoryError) as err:
-        raise DataError(f"{path}: no such file") from err
-    except OSError as err:
-        raise DataError(f"{path}: cannot be read: {err.strerror}") from err
-    if not stat.S_ISREG(status.st_mode):
-        raise DataError(f"{path}: not a file; give a .json or .jsonl file")
-    if not os.access(path, os.R_OK):
-        raise DataError(f"{path}: cannot be read: Permission denied")
-    if status.st_size == 0:
-        raise DataError(f"{path}: the file is empty")
+def data_preflight(config: DatasetPrepConfig, say: Callable[[str], None] = lambda text: None) -> Path:
+    """Everything `refuse_unpreparable` checks; then finds, fetches or builds the model's folder.
+
+    Args:
+        config: what to prepare.
+        say: told before a step that takes long.
+
+    Raises:
+        DataError, ConfigError: see `refuse_unpreparable`.
+        ModelError: no such model, or it cannot be fetched.
+    """
+    refuse_unpreparable(config)
+    return model_folder(config.model, say)
+
+
+def refuse_unpreparable(config: DatasetPrepConfig) -> None:
+    """Check data, output and model of a preparation without writing anything.
+
+    Its GPUs are not looked for: data may be prepared for those of another machine.
+
+    Raises:
+        DataError: the input is missing, unreadable or empty, or holds nothing that can be trained on.
+        ConfigError: the output folder cannot be had.
+        ModelError: a model folder that is none, or a hub model that cannot be reached.
+    """
+    files = find_inputs(config.data, config.split)
+    if config.data_output is not None:
+        check_output("data_output", Path(config.data_output))
+    check_model(config.model)
+    probe(files, config)
 
 
 def check_output(name: str, folder: Path) -> None:

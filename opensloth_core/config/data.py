@@ -1,9 +1,16 @@
 """What shapes prepared data."""
 
 from pathlib import Path, PurePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, BeforeValidator, Field, NonNegativeInt, PositiveInt
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    model_validator,
+)
 
 from opensloth_core.config.base import Settings
 from opensloth_core.config.gpus import Gpus
@@ -65,11 +72,19 @@ def parse_map(value: Any) -> Any:
 
 
 Method = Literal["sft", "dpo", "grpo"]
+TrainOn = Literal["assistant", "last-assistant", "all"]
 
 Source = Annotated[str, Field(min_length=1)]
 DataSources = Annotated[tuple[Source, ...], BeforeValidator(parse_sources), Field(min_length=1)]
 ColumnMap = Annotated[dict[str, str], BeforeValidator(parse_map)]
 EvalSize = Annotated[float, BeforeValidator(parse_eval_size)]
+
+
+_OVERLONG = {
+    "sft": ("drop", "truncate", "split", "error"),
+    "dpo": ("drop", "truncate", "error"),
+    "grpo": ("drop", "error"),
+}
 
 
 class DatasetPrepConfig(Settings):
@@ -104,7 +119,7 @@ class DatasetPrepConfig(Settings):
     """Which column holds what, as NAME=COLUMN: messages=dialogue, prompt=question, role=speaker, …;
     found from the columns' names when not given."""
 
-    train_on: Literal["assistant", "last-assistant", "all"] = "assistant"
+    train_on: TrainOn = "assistant"
     """Which tokens are trained: what the assistant says, only its last turn, or everything."""
 
     samples: PositiveInt | None = Field(default=None, validation_alias=AliasChoices("samples", "num_samples"))
@@ -125,6 +140,20 @@ class DatasetPrepConfig(Settings):
 
     data_output: Path | None = None
     """Also export the prepared data to this folder; the artifact store keeps the original."""
+
+    @model_validator(mode="after")
+    def _check_method(self) -> Self:
+        possible = _OVERLONG[self.method]
+        if self.overlong not in possible:
+            raise ValueError(
+                f"overlong {self.overlong}: has no meaning for method {self.method}; "
+                f"possible: {', '.join(possible)}"
+            )
+        if self.method != "sft" and self.train_on != "assistant":
+            raise ValueError(f"train_on {self.train_on}: has no meaning for method {self.method}; drop it")
+        if self.samples is None and self.samples_from != "random":
+            raise ValueError(f"samples_from {self.samples_from}: has no effect without samples; give both")
+        return self
 
     @property
     def data_title(self) -> str:

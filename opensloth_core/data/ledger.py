@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from opensloth_core.config.base import Settings
-from opensloth_core.data.encode import OVERLONG
+from opensloth_core.data.segments import OVERLONG
 
 _LOUD_SHARE = 0.01
 
@@ -15,19 +15,22 @@ class Ledger(Settings):
     """Rows of the input, blank lines not counted."""
 
     rows_kept: int
-    """Rows that are in the packs."""
+    """Rows that are trained on."""
 
     rows_rejected: dict[str, int]
     """Rows that cannot be used, by reason."""
 
     rows_not_sampled: int
-    """Usable rows that the sample left out, and rows it left out before they were tried."""
+    """Rows that the sample left out, usable or not."""
 
     rows_held_out: int = 0
     """Rows set aside for evaluation."""
 
     samples_asked: int | None = None
-    """Size of the sample that was asked for; fewer rows are kept where fewer can be used."""
+    """Size of the sample that was asked for; fewer rows are used where fewer can be."""
+
+    examples: int
+    """What the kept rows became: one each, several where a row was split up."""
 
     tokens_in: int
     """Tokens of the kept rows and of the rejected ones that got as far as having tokens."""
@@ -42,16 +45,19 @@ class Ledger(Settings):
     """Tokens cut off from kept rows."""
 
     tokens_dropped: int
-    """Tokens of rejected rows."""
+    """Tokens of rejected rows, and of parts of kept ones that are not trained on."""
 
     packs: int
-    """Rows of all shards."""
+    """Rows of all shards: packs, or pairs or prompts where nothing is packed."""
 
-    pack_length: int
-    """Tokens a pack holds at most."""
+    pack_length: int | None
+    """Tokens a pack holds at most; None where nothing is packed."""
+
+    max_seq_length: int
+    """Tokens of the longest example that is kept whole."""
 
     cells: int
-    """packs * pack_length."""
+    """Room in the shards: packs * pack_length, or the tokens where nothing is packed."""
 
     padding: int
     """Cells that hold no token."""
@@ -73,16 +79,20 @@ class Ledger(Settings):
         used = self.tokens_trained + self.tokens_masked
         accounted = used + self.tokens_truncated + self.tokens_dropped
         assert self.tokens_in == accounted, f"{self.tokens_in} tokens in, {accounted} accounted for"
-        assert self.cells == self.packs * self.pack_length
+        if self.pack_length is not None:
+            assert self.cells == self.packs * self.pack_length
         assert self.cells == used + self.padding, f"{self.cells} cells, {used} tokens, {self.padding} padding"
 
     def warnings(self) -> Iterator[str]:
         """Lines that a person should see before training starts."""
         overlong = self.rows_rejected.get(OVERLONG, 0)
-        if overlong > _LOUD_SHARE * self.rows_read:
+        num_tried = self.rows_read - self.rows_not_sampled
+        if overlong > _LOUD_SHARE * num_tried:
             yield (
-                f"{overlong} of {self.rows_read} rows ({overlong / self.rows_read:.1%}) are longer than "
-                f"{self.pack_length} tokens and were dropped; raise --max-seq-length to keep them"
+                f"{overlong} of {num_tried} rows ({overlong / num_tried:.1%}) are longer than "
+                f"{self.max_seq_length} tokens and were dropped; raise --max-seq-length to keep them, or "
+                "see --overlong"
             )
-        if self.samples_asked is not None and self.rows_kept < self.samples_asked:
-            yield f"only {self.rows_kept} rows can be used, fewer than --samples {self.samples_asked}"
+        used = self.rows_kept + self.rows_held_out
+        if self.samples_asked is not None and used < self.samples_asked:
+            yield f"only {used} rows can be used, fewer than --samples {self.samples_asked}"

@@ -1,26 +1,47 @@
-"""Examples of many lengths into packs of one capacity, by best-fit decreasing.
+"""Examples of many lengths into packs of one capacity.
 
-The longest example goes first, each into the fullest pack that it still fits. The packs that have
-exactly r tokens left wait on the list `open_packs[r]`, and bit r of the integer `rooms` says that
-the list is not empty. The fullest pack with room for n tokens is then the lowest bit at or above n:
-one shift and one `x & -x`, however many packs are open.
+Best-fit decreasing comes within 0.1 % of full where lengths vary much. Where they do not (a set of math
+questions: nine to eleven a pack), it puts like to like, and packs of like lengths fill up only by
+accident; `exact_fit` then wastes a tenth of that. The one that needs fewer packs is taken.
 
-    lengths [6, 5, 4, 3], capacity 10
-    6 -> pack 0 (4 left); 5 -> pack 1 (5 left); 4 -> pack 0 (0 left); 3 -> pack 1 (2 left)
-
-Source: Krell et al. 2021, Efficient Sequence Packing without Cross-contamination, section 3.2 and
-appendix, https://arxiv.org/abs/2107.02027
+Array names end in their shape: S examples, U packs.
 """
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from opensloth_core.data.best_fit import best_fit
+from opensloth_core.data.exact_fit import exact_fit
 
-def pack(lengths: npt.NDArray[np.integer], capacity: int) -> list[list[int]]:
-    """Packs as lists of indices into `lengths`; a pure function of its arguments.
+_GOOD_FILL = 0.999
 
-    No example is split. Examples of a pack are in the order of their indices, packs in the order
-    of their first index. Of equally long examples the earlier one goes first.
+
+@dataclass(frozen=True, slots=True)
+class Packs:
+    """Examples by pack: those of a pack in the order of their indices, packs in that of their first one."""
+
+    members_S: npt.NDArray[np.int32]
+    """Indices of examples, pack by pack."""
+
+    ends_U: npt.NDArray[np.int64]
+    """Where each pack ends in `members_S`."""
+
+    def __len__(self) -> int:
+        return len(self.ends_U)
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.int32]]:
+        return (self[number] for number in range(len(self)))
+
+    def __getitem__(self, number: int) -> npt.NDArray[np.int32]:
+        return self.members_S[self.ends_U[number - 1] if number else 0 : self.ends_U[number]]
+
+
+def pack(lengths: npt.NDArray[np.integer], capacity: int) -> Packs:
+    """Packs that hold every example once; a pure function of its arguments.
 
     Args:
         lengths: tokens of each example, shape [num examples], each in 1..capacity.
@@ -29,26 +50,23 @@ def pack(lengths: npt.NDArray[np.integer], capacity: int) -> list[list[int]]:
     Raises:
         ValueError: a length is out of bounds.
     """
-    if len(lengths) and not (lengths.min() >= 1 and lengths.max() <= capacity):
+    if not len(lengths):
+        return Packs(np.empty(0, np.int32), np.empty(0, np.int64))
+    if not (lengths.min() >= 1 and lengths.max() <= capacity):
         raise ValueError(f"lengths are {lengths.min()}..{lengths.max()}, not within 1..{capacity}")
-    packs: list[list[int]] = []
-    open_packs: list[list[int]] = [[] for _ in range(capacity + 1)]
-    rooms = 0
-    longest_first = np.argsort(-lengths.astype(np.int64), kind="stable")
-    for index, length in zip(longest_first.tolist(), lengths[longest_first].tolist(), strict=True):
-        if fitting := rooms >> length:
-            room = length + (fitting & -fitting).bit_length() - 1
-            number = open_packs[room].pop()
-            if not open_packs[room]:
-                rooms ^= 1 << room
-            packs[number].append(index)
-        else:
-            room, number = capacity, len(packs)
-            packs.append([index])
-        left = room - length
-        if left:
-            open_packs[left].append(number)
-            rooms |= 1 << left
-    for members in packs:
-        members.sort()
-    return sorted(packs)
+    packs = _by_pack(best_fit(lengths, capacity))
+    num_tokens = int(lengths.sum(dtype=np.int64))
+    fewest = -(-num_tokens // capacity)
+    if len(packs) > fewest and num_tokens < _GOOD_FILL * len(packs) * capacity:
+        packs = min(packs, _by_pack(exact_fit(lengths, capacity)), key=len)
+    return packs
+
+
+def _by_pack(pack_of: "array[int]") -> Packs:
+    _, first_U, number_S = np.unique(np.frombuffer(pack_of, np.int32), return_index=True, return_inverse=True)
+    # Packs in the order of their first examples.
+    rank_U = np.empty(len(first_U), np.int32)
+    rank_U[np.argsort(first_U)] = np.arange(len(first_U), dtype=np.int32)
+    pack_S = rank_U[number_S]
+    members_S = np.argsort(pack_S, kind="stable").astype(np.int32)
+    return Packs(members_S, np.cumsum(np.bincount(pack_S)))

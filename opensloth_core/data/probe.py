@@ -1,31 +1,39 @@
 """A quick look at an input, to refuse within moments what preparing would refuse in a while."""
 
-import tempfile
-from pathlib import Path
+from collections.abc import Sequence
 
-from opensloth_core.data.conversations import conversation_chunks
-from opensloth_core.data.quarantine import Quarantine
-from opensloth_core.data.read.json_rows import InputReader
-from opensloth_core.data.row import Rejected
+from opensloth_core.config.data import DatasetPrepConfig
+from opensloth_core.data.input_chunks import InputChunks
+from opensloth_core.data.quarantine import Quarantine, QuarantinedRow
+from opensloth_core.data.read.input_file import InputFile
+from opensloth_core.data.read.raw_row import RawRow, parse_row
+from opensloth_core.data.row import Rejected, RowError
+from opensloth_core.data.shape.normalise import normalise
 
 PROBE_BYTES = 8 << 20
 """Inputs up to this size are looked through whole, of larger ones only the first chunk of rows."""
 
 
-def probe(path: Path, max_rejected: float) -> None:
+def probe(files: Sequence[InputFile], config: DatasetPrepConfig) -> None:
     """Read an input as preparing does, without a tokenizer.
 
     Raises:
-        DataError: what preparing would raise for its format, its shape or its unusable rows.
+        DataError: what preparing would raise for its format, its layout or its unusable rows.
     """
-    reader = InputReader(path)
-    num_read = 0
-    with tempfile.TemporaryDirectory() as folder, Quarantine(Path(folder), path) as quarantine:
-        for chunk in conversation_chunks(reader):
-            num_read += len(chunk)
-            for row in chunk:
-                if isinstance(row, Rejected):
-                    quarantine.add(row)
-            if reader.size_bytes > PROBE_BYTES:
-                return
-        quarantine.check(num_read, num_read - quarantine.counts.total(), max_rejected)
+    chunks = InputChunks(files, config)
+    quarantine, num_read = Quarantine(config.data_title), 0
+    for chunk in chunks:
+        num_read += len(chunk.rows)
+        for raw in chunk.rows:
+            row = parse_row(raw) if isinstance(raw, RawRow) else raw
+            if not isinstance(row, Rejected):
+                assert chunk.layout is not None, "a file with a row that can be parsed has a layout"
+                try:
+                    normalise(row.value, chunk.layout)
+                    continue
+                except RowError as err:
+                    row = err.rejected(row.line)
+            quarantine.add(QuarantinedRow(chunk.file, row.line, row.reason, row.detail))
+        if chunks.size_bytes > PROBE_BYTES:
+            return
+    quarantine.check(num_read, num_read - quarantine.counts.total(), config.max_rejected)

@@ -2,87 +2,102 @@
 
 import json
 from collections import Counter
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from opensloth_core.data.encode import OVERLONG
-from opensloth_core.data.row import Rejected
+from opensloth_core.data.segments import OVERLONG, TRUNCATED_AWAY
 from opensloth_core.errors import DataError
 
 REJECTED_FILE = "rejected.jsonl"
 
 _NUM_PLACES = 3
 _MAX_DETAIL_CHARS = 300
+_TOO_LONG = frozenset({OVERLONG, TRUNCATED_AWAY})
+"""Reasons that are no sign of a wrong format, so they do not count towards the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedRow:
+    """A row that cannot be used: where it is, and why. Fields are those of a line of `rejected.jsonl`."""
+
+    file: str
+    line: int
+    reason: str
+    detail: str
+
+    @property
+    def why(self) -> str:
+        """Reason and detail."""
+        return f"{self.reason} ({shortened(self.detail)})" if self.detail else self.reason
 
 
 class Quarantine:
-    """Takes rejected rows in, one line of `rejected.jsonl` each.
+    """Takes rejected rows in.
 
     Args:
-        folder: where the file is written.
-        input_path: the file that the rows come from.
+        title: what the whole input is called in errors.
     """
 
-    def __init__(self, folder: Path, input_path: Path) -> None:
-        self._input_path = input_path
-        self._file = (folder / REJECTED_FILE).open("w", encoding="utf-8", newline="\n")
-        self._first: list[Rejected] = []
-        self._first_unusable: list[Rejected] = []
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._first: list[QuarantinedRow] = []
+        self._first_unusable: list[QuarantinedRow] = []
         self.counts: Counter[str] = Counter()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-
-    def add(self, rejected: Rejected) -> None:
-        """Count and write a row."""
-        detail = _shortened(rejected.detail)
-        # The name alone: the same data in another folder gives the same bytes.
-        row = Rejected(rejected.line, rejected.reason, detail)
-        self._file.write(json.dumps({"file": self._input_path.name, **asdict(row)}) + "\n")
+    def add(self, row: QuarantinedRow) -> None:
+        """Count a row."""
         self.counts[row.reason] += 1
         if len(self._first) < _NUM_PLACES:
             self._first.append(row)
-        if len(self._first_unusable) < _NUM_PLACES and row.reason != OVERLONG:
+        if len(self._first_unusable) < _NUM_PLACES and row.reason not in _TOO_LONG:
             self._first_unusable.append(row)
 
-    def check(self, num_read: int, num_usable: int, max_rejected: float) -> None:
+    def write(self, folder: Path, rows: Iterable[QuarantinedRow]) -> None:
+        """Count rows and write them to `rejected.jsonl`, one line each, without the folder they are from."""
+        with (folder / REJECTED_FILE).open("w", encoding="utf-8", newline="\n") as file:
+            for row in rows:
+                self.add(row)
+                shown = {"file": row.file, "line": row.line, "reason": row.reason}
+                file.write(json.dumps({**shown, "detail": shortened(row.detail)}) + "\n")
+
+    def check(self, num_tried: int, num_usable: int, max_rejected: float) -> None:
         """Stop where too little of the input can be used.
 
-        Overlong rows are no sign of a wrong format, so they do not count towards the limit.
-
         Args:
-            num_read: rows of the input.
+            num_tried: rows of the input, those that are not sampled left out.
             num_usable: rows that came through.
             max_rejected: highest share of rows rejected for other reasons than their length.
 
         Raises:
             DataError: no row is usable, or more than `max_rejected` are not.
         """
-        if not num_read:
-            raise DataError(f"{self._input_path}: holds an empty list; at least one row is needed")
+        if not num_tried:
+            raise DataError(f"{self._title}: holds no row; at least one is needed")
         if not num_usable:
-            way_out = " (raise --max-seq-length)" if self.counts[OVERLONG] == num_read else ""
-            places = self._places(self._first)
-            raise DataError(f"{self._input_path}: none of {num_read} rows can be used{way_out}: {places}")
-        num_unusable = self.counts.total() - self.counts[OVERLONG]
-        if num_unusable > max_rejected * num_read:
-            share, places = num_unusable / num_read, self._places(self._first_unusable)
+            only_long = sum(self.counts[reason] for reason in _TOO_LONG) == num_tried
+            way_out = " (raise --max-seq-length)" if only_long else ""
             raise DataError(
-                f"{self._input_path}: {num_unusable} of {num_read} rows ({share:.1%}) cannot be used, over "
+                f"{self._title}: none of {num_tried} rows can be used{way_out}: {_places(self._first)}"
+            )
+        num_unusable = self.counts.total() - sum(self.counts[reason] for reason in _TOO_LONG)
+        if num_unusable > max_rejected * num_tried:
+            share, places = num_unusable / num_tried, _places(self._first_unusable)
+            raise DataError(
+                f"{self._title}: {num_unusable} of {num_tried} rows ({share:.1%}) cannot be used, over "
                 f"the limit of {100 * max_rejected:g}%: {places}; mend them or raise --max-rejected"
             )
 
-    def _places(self, rows: list[Rejected]) -> str:
-        return "; ".join(f"{self._input_path.name}:{row.line}: {row}" for row in rows)
 
-
-def _shortened(detail: str) -> str:
+def shortened(detail: str) -> str:
+    """A row's detail on one line that can be read."""
     line = " ".join(detail.split())
     return line if len(line) <= _MAX_DETAIL_CHARS else f"{line[:_MAX_DETAIL_CHARS]}..."
+
+
+def _places(rows: list[QuarantinedRow]) -> str:
+    """Where the rows are and why; a reason that several share is said once."""
+    by_reason: dict[str, list[str]] = {}
+    for row in rows:
+        by_reason.setdefault(row.why, []).append(f"{row.file}:{row.line}")
+    return "; ".join(f"{', '.join(places)}: {why}" for why, places in by_reason.items())

@@ -1,49 +1,42 @@
-"""Packs as Arrow files: one shard a rank, and one table of all packs.
+"""Units as Arrow files: one shard a rank, and one table of all units.
 
-Array names end in their shape: P packs, S segments (examples) of some packs, T tokens of them.
+Array names end in their shape: U units.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from opensloth_core.data.token_file import TokenFile, list_array
 from opensloth_core.data.tokenize import IntArray
+from opensloth_core.data.units import Units
 from opensloth_core.runs.events import Progress, no_progress
 
-IGNORE_INDEX = -100
-PACKS_FILE = "packs.arrow"
+UNITS_FILE = "units.arrow"
+EVAL_FILE = "eval.arrow"
 
-_SHARD_SCHEMA = pa.schema(
-    {
-        "input_ids": pa.list_(pa.int32()),
-        "labels": pa.list_(pa.int32()),
-        "seq_lengths": pa.list_(pa.int32()),
-    }
-)
-_PACKS_SCHEMA = pa.schema(
+_UNITS_SCHEMA = pa.schema(
     {"shard": pa.int32(), "row": pa.int32(), "num_tokens": pa.int32(), "num_trained": pa.int32()}
 )
-_CELLS_PER_BATCH = 1 << 19
-_MAX_PACKS_PER_BATCH = 256
+_TOKENS_PER_BATCH = 1 << 19
+_MAX_UNITS_PER_BATCH = 256
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenPacks:
+class WrittenUnits:
     """What was written.
 
     Attributes:
         shards: file names, by rank.
-        num_tokens_P: tokens of each pack.
-        num_trained_P: labels of each pack that are not ignored.
+        num_tokens_U: tokens of each unit.
+        num_trained_U: trained tokens of each unit.
     """
 
     shards: list[str]
-    num_tokens_P: IntArray
-    num_trained_P: IntArray
+    num_tokens_U: IntArray
+    num_trained_U: IntArray
 
 
 def shard_name(shard: int, num_shards: int) -> str:
@@ -51,80 +44,65 @@ def shard_name(shard: int, num_shards: int) -> str:
     return f"shard-{shard:05d}-of-{num_shards:05d}.arrow"
 
 
-def deal(num_tokens_P: IntArray, num_shards: int) -> IntArray:
-    """The shard of each pack: numbers of packs differ by one at most, tokens by about one pack.
+def deal(num_tokens_U: IntArray, num_shards: int) -> IntArray:
+    """The shard of each unit: numbers of units differ by one at most, tokens by about one unit.
 
-    In rounds of `num_shards` packs, largest first: the shard with the fewest tokens gets the
+    In rounds of `num_shards` units, largest first: the shard with the fewest tokens gets the
     largest of the round.
     """
-    shard_P = np.empty(len(num_tokens_P), dtype=np.int32)
+    shard_U = np.empty(len(num_tokens_U), dtype=np.int32)
     tokens_by_shard = np.zeros(num_shards, dtype=np.int64)
-    largest_first = np.argsort(-num_tokens_P.astype(np.int64), kind="stable")
+    largest_first = np.argsort(-num_tokens_U.astype(np.int64), kind="stable")
     for start in range(0, len(largest_first), num_shards):
         dealt = largest_first[start : start + num_shards]
         shards = np.argsort(tokens_by_shard, kind="stable")[: len(dealt)]
-        shard_P[dealt] = shards
-        tokens_by_shard[shards] += num_tokens_P[dealt]
-    return shard_P
+        shard_U[dealt] = shards
+        tokens_by_shard[shards] += num_tokens_U[dealt]
+    return shard_U
 
 
 def write_shards(
-    folder: Path,
-    packs: Sequence[Sequence[int]],
-    tokens: TokenFile,
-    pack_length: int,
-    num_shards: int,
-    progress: Progress = no_progress,
-) -> WrittenPacks:
-    """Write `shard-*.arrow` and `packs.arrow`, in Arrow's stream format, into `folder`.
+    folder: Path, units: Units, num_shards: int, progress: Progress = no_progress
+) -> WrittenUnits:
+    """Write `shard-*.arrow` and `units.arrow`, in Arrow's stream format, into `folder`.
 
-    A shard's columns are `input_ids`, `labels` (`IGNORE_INDEX` where not trained) and
-    `seq_lengths` (tokens of each example), one row a pack, in the order of the packs. A shard has
-    no rows where there are fewer packs than shards. `packs.arrow` says for every pack, in order,
-    in which shard and row it is, and how many tokens and trained labels it has.
+    A shard has one row a unit, in the order of the units, and no rows where there are fewer units
+    than shards. `units.arrow` says for every unit, in order, in which shard and row it is, and how
+    many tokens and trained tokens it has.
     """
-    lengths = tokens.lengths
-    num_tokens_P = np.array([lengths[members].sum() for members in packs], dtype=np.int32)
-    num_trained_P = np.zeros(len(packs), dtype=np.int32)
-    row_P = np.zeros(len(packs), dtype=np.int32)
-    shard_P = deal(num_tokens_P, num_shards)
+    num_units = len(units.num_tokens_U)
+    num_trained_U, row_U = np.zeros(num_units, np.int32), np.zeros(num_units, np.int32)
+    shard_U = deal(units.num_tokens_U, num_shards)
     names = [shard_name(shard, num_shards) for shard in range(num_shards)]
-    packs_per_batch = max(1, min(_MAX_PACKS_PER_BATCH, _CELLS_PER_BATCH // pack_length))
     num_written = 0
     for shard, name in enumerate(names):
-        own = np.flatnonzero(shard_P == shard)
-        row_P[own] = np.arange(len(own))
-        with pa.ipc.new_stream(str(folder / name), _SHARD_SCHEMA) as writer:
-            for start in range(0, len(own), packs_per_batch):
-                batch = own[start : start + packs_per_batch]
-                columns, num_trained_P[batch] = _batch([packs[number] for number in batch], tokens, lengths)
-                writer.write_batch(columns)
-                num_written += len(batch)
-                progress("write", num_written, len(packs))
-    table = pa.table([shard_P, row_P, num_tokens_P, num_trained_P], schema=_PACKS_SCHEMA)
-    with pa.ipc.new_stream(str(folder / PACKS_FILE), _PACKS_SCHEMA) as writer:
+        own = np.flatnonzero(shard_U == shard)
+        row_U[own] = np.arange(len(own))
+        num_trained_U[own] = _write(folder / name, units, own, progress, num_written)
+        num_written += len(own)
+    table = pa.table([shard_U, row_U, units.num_tokens_U, num_trained_U], schema=_UNITS_SCHEMA)
+    with pa.ipc.new_stream(str(folder / UNITS_FILE), _UNITS_SCHEMA) as writer:
         writer.write_table(table)
-    return WrittenPacks(names, num_tokens_P, num_trained_P)
+    return WrittenUnits(names, units.num_tokens_U, num_trained_U)
 
 
-def _batch(
-    packs: Sequence[Sequence[int]], tokens: TokenFile, lengths: IntArray
-) -> tuple[pa.RecordBatch, IntArray]:
-    """Shard rows of some packs, and the trained labels of each, shape [P]."""
-    members = [index for pack in packs for index in pack]
-    input_ids_T, trained_T = tokens.gather(members)
-    labels_T = np.where(trained_T, input_ids_T, np.int32(IGNORE_INDEX))
-    lengths_S = lengths[members]
-    segments_P = np.array([len(pack) for pack in packs], dtype=np.int32)
-    # The label of a segment's first token would be predicted by the segment before it.
-    labels_T[np.cumsum(lengths_S) - lengths_S] = IGNORE_INDEX
-    first_segment_P = np.cumsum(segments_P) - segments_P
-    num_tokens_P = np.add.reduceat(lengths_S, first_segment_P)
-    first_token_P = np.cumsum(num_tokens_P) - num_tokens_P
-    num_trained_P = np.add.reduceat((labels_T != IGNORE_INDEX).astype(np.int32), first_token_P)
-    columns = [
-        list_array(input_ids_T, num_tokens_P),
-        list_array(labels_T, num_tokens_P),
-        list_array(lengths_S, segments_P),
-    ]
-    return pa.record_batch(columns, schema=_SHARD_SCHEMA), num_trained_P
+def write_eval(folder: Path, units: Units) -> None:
+    """Write the units that are held out, all of them, to `eval.arrow`; its columns are a shard's."""
+    _write(folder / EVAL_FILE, units, np.arange(len(units.num_tokens_U)), no_progress, 0)
+
+
+def _write(
+    path: Path, units: Units, numbers: npt.NDArray[np.int64], progress: Progress, num_before: int
+) -> IntArray:
+    """Write some units to a file; gives the trained tokens of each."""
+    num_trained = [np.empty(0, np.int32)]
+    longest = int(units.num_tokens_U.max(initial=1))
+    step = max(1, min(_MAX_UNITS_PER_BATCH, _TOKENS_PER_BATCH // longest))
+    with pa.ipc.new_stream(str(path), units.schema) as writer:
+        for start in range(0, len(numbers), step):
+            batch = numbers[start : start + step]
+            rows, num_trained_of_batch = units.batch(batch)
+            writer.write_batch(rows)
+            num_trained.append(num_trained_of_batch)
+            progress("write", num_before + start + len(batch), len(units.num_tokens_U))
+    return np.concatenate(num_trained)

@@ -1,6 +1,9 @@
-"""Tokens and masks of examples in one Arrow stream: written chunk by chunk, read memory-mapped."""
+"""Encoded chunks in Arrow streams, one record batch a chunk: appended to, and read memory-mapped.
 
-from collections.abc import Sequence
+Array names end in their shape: E examples, T tokens of some of them, one after another.
+"""
+
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -9,9 +12,22 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from opensloth_core.data.encode import EncodedChunk
 from opensloth_core.data.tokenize import BoolArray, IntArray
 
-_SCHEMA = pa.schema({"input_ids": pa.list_(pa.int32()), "trained": pa.list_(pa.uint8())})
+Numbers = npt.NDArray[np.int64]
+
+_SCHEMA = pa.schema(
+    {
+        "input_ids": pa.list_(pa.int32()),
+        "trained": pa.list_(pa.uint8()),
+        "row": pa.int32(),
+        "group": pa.uint64(),
+        "num_prompt": pa.int32(),
+        "num_chosen": pa.int32(),
+        "columns": pa.string(),
+    }
+)
 
 
 def list_array(values: npt.NDArray[np.generic], lengths: npt.NDArray[np.integer]) -> pa.ListArray:
@@ -22,10 +38,11 @@ def list_array(values: npt.NDArray[np.generic], lengths: npt.NDArray[np.integer]
 
 
 class TokenWriter:
-    """Appends chunks of examples to a new file."""
+    """Appends chunks to a new file."""
 
     def __init__(self, path: Path) -> None:
         self._writer = pa.ipc.new_stream(str(path), _SCHEMA)
+        self.num_batches = 0
 
     def __enter__(self) -> Self:
         return self
@@ -35,35 +52,79 @@ class TokenWriter:
     ) -> None:
         self._writer.close()
 
-    def append(self, input_ids_T: IntArray, trained_T: BoolArray, lengths_R: IntArray) -> None:
-        """Add R examples with T tokens in all."""
-        columns = [list_array(input_ids_T, lengths_R), list_array(trained_T.view(np.uint8), lengths_R)]
+    def append(self, chunk: EncodedChunk) -> int:
+        """Add a chunk; gives the number of its batch."""
+        columns = [
+            list_array(chunk.input_ids_T, chunk.lengths_E),
+            list_array(chunk.trained_T.view(np.uint8), chunk.lengths_E),
+            pa.array(chunk.row_E),
+            pa.array(chunk.group_E),
+            pa.array(chunk.num_prompt_E),
+            pa.array(chunk.num_chosen_E),
+            pa.array(chunk.columns_E, type=pa.string()),
+        ]
         self._writer.write_batch(pa.record_batch(columns, schema=_SCHEMA))
+        self.num_batches += 1
+        return self.num_batches - 1
 
 
-class TokenFile:
-    """The examples of a finished file, by their index; only what is asked for is read from disk."""
+def token_batches(path: Path) -> list[pa.RecordBatch]:
+    """The batches of a finished file, mapped into memory."""
+    with pa.memory_map(str(path)) as source:
+        return list(pa.ipc.open_stream(source))
 
-    def __init__(self, path: Path) -> None:
-        with pa.memory_map(str(path)) as source:
-            batches = pa.ipc.open_stream(source).read_all().to_batches()
+
+class TokenTable:
+    """The examples of some batches, one after another, by their index; only what is asked for is read."""
+
+    def __init__(self, batches: Sequence[pa.RecordBatch]) -> None:
+        self._batches = batches
         self._ids = [batch["input_ids"].values.to_numpy() for batch in batches]
         self._trained = [batch["trained"].values.to_numpy().view(np.bool_) for batch in batches]
         self._ends = [batch["input_ids"].offsets.to_numpy() for batch in batches]
-        self._first_of_batch = np.cumsum([0, *(len(batch) for batch in batches)])
+        self.first_of_batch = np.cumsum([0, *(len(batch) for batch in batches)])
+
+    def __len__(self) -> int:
+        return int(self.first_of_batch[-1])
 
     @property
-    def lengths(self) -> IntArray:
-        """Tokens of each example, shape [num examples]."""
+    def lengths_E(self) -> IntArray:
         return np.concatenate([np.empty(0, np.int32), *(np.diff(ends) for ends in self._ends)])
 
-    def gather(self, indices: Sequence[int]) -> tuple[IntArray, BoolArray]:
-        """Token ids and masks of some examples, one after another."""
-        batches = np.searchsorted(self._first_of_batch, indices, side="right") - 1
-        rows = np.asarray(indices) - self._first_of_batch[batches]
+    def column(self, name: str, dtype: npt.DTypeLike) -> npt.NDArray[np.generic]:
+        """A column of numbers, shape [num examples]."""
+        return np.concatenate([np.empty(0, dtype), *(batch[name].to_numpy() for batch in self._batches)])
+
+    def columns(self, example: int) -> str | None:
+        """The other columns of a GRPO row as JSON text."""
+        batch, row = self._place(np.array([example]))
+        text: str | None = self._batches[batch[0]]["columns"][int(row[0])].as_py()
+        return text
+
+    def gather(self, examples: Numbers, starts: IntArray, stops: IntArray) -> tuple[IntArray, BoolArray]:
+        """Token ids and masks of tokens `[start, stop)` of some examples, one after another."""
         ids, trained = [], []
-        for batch, row in zip(batches.tolist(), rows.tolist(), strict=True):
-            span = slice(self._ends[batch][row], self._ends[batch][row + 1])
-            ids.append(self._ids[batch][span])
-            trained.append(self._trained[batch][span])
+        for batch, first, last in self._slices(examples, starts, stops):
+            ids.append(self._ids[batch][first:last])
+            trained.append(self._trained[batch][first:last])
         return np.concatenate(ids), np.concatenate(trained)
+
+    def num_trained_E(self) -> IntArray:
+        """Trained tokens of each example, its first token, which nothing predicts, not counted."""
+        counts = [np.empty(0, np.int32)]
+        for trained, ends in zip(self._trained, self._ends, strict=True):
+            total = np.concatenate([[0], np.cumsum(trained, dtype=np.int64)])
+            counts.append((total[ends[1:]] - total[ends[:-1]]).astype(np.int32))
+        return np.concatenate(counts)
+
+    def _slices(self, examples: Numbers, starts: IntArray, stops: IntArray) -> Iterator[tuple[int, int, int]]:
+        batches, rows = self._place(examples)
+        for batch, row, start, stop in zip(
+            batches.tolist(), rows.tolist(), starts.tolist(), stops.tolist(), strict=True
+        ):
+            first = int(self._ends[batch][row])
+            yield batch, first + start, first + stop
+
+    def _place(self, examples: Numbers) -> tuple[Numbers, Numbers]:
+        batches = np.searchsorted(self.first_of_batch, examples, side="right") - 1
+        return batches, examples - self.first_of_batch[batches]

@@ -9,7 +9,7 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,10 +41,16 @@ class Manifest(Settings):
     """Every file of the artifact but the manifest."""
 
 
-def file_records(folder: Path) -> dict[str, FileRecord]:
-    """Records of all files of a folder but its manifest."""
+def file_records(folder: Path, known: Mapping[str, FileRecord] | None = None) -> dict[str, FileRecord]:
+    """Records of all files of a folder but its manifest.
+
+    Args:
+        known: records of files that were linked from other artifacts.
+    """
+    known = known or {}
     return {
-        path.name: FileRecord(size_bytes=path.stat().st_size, blake2b=file_digest(path))
+        path.name: known.get(path.name)
+        or FileRecord(size_bytes=path.stat().st_size, blake2b=file_digest(path))
         for path in sorted(folder.iterdir())
         if path.name != MANIFEST
     }

@@ -15,11 +15,11 @@ from opensloth_core.store.prepared import find_prepared, prepare, prepared_key
 def main(run_dir: Path) -> None:
     """Prepare the data of a run into the store."""
     run = RunDirectory(run_dir)
-    config, launch = run.config().preparation, run.launch()
+    config, launch = run.preparation(), run.launch()
     model_dir = Path(launch.model_dir)
     key = prepared_key(config, model_dir, launch.world_size)
     if key.digest != launch.prepared_key:
-        raise DataError(f"{config.data}: changed since the run began (or the tokenizer did); run again")
+        raise DataError(f"{config.data_title}: changed since the run began (or the tokenizer did); run again")
     if find_prepared(key.digest)[0] is None:
         prepare(config, model_dir, launch.world_size, key, run.events.progress)
 

@@ -1,14 +1,19 @@
 """Prepared data in the store: its key, its manifest, finding it and making it."""
 
+import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.data.ledger import Ledger
+from opensloth_core.data.read.fingerprint import input_digest
+from opensloth_core.data.read.input_file import InputFile
+from opensloth_core.data.read.inputs import find_inputs
 from opensloth_core.data.version import preparation_digest
-from opensloth_core.errors import DataError, StoreError
+from opensloth_core.errors import StoreError
 from opensloth_core.runs.events import Progress, no_progress
 from opensloth_core.store.artifact import (
     MANIFEST,
@@ -18,7 +23,8 @@ from opensloth_core.store.artifact import (
     file_records,
     staging,
 )
-from opensloth_core.store.digest import file_digest, parts_digest
+from opensloth_core.store.digest import parts_digest
+from opensloth_core.store.digest_memory import remembered_digest
 from opensloth_core.store.home import home_dir
 from opensloth_core.store.tokenizer_files import tokenizer_parts
 
@@ -49,7 +55,18 @@ class PreparedManifest(Manifest):
 class PreparedKey:
     """The key of prepared data: a digest over named parts."""
 
-    parts: dict[str, str]
+    input_digest: str
+    """What the rows are."""
+
+    token_settings: dict[str, str]
+    """What else decides the tokens of a row."""
+
+    row_settings: dict[str, str]
+    """What decides which of the tokens are where in the shards."""
+
+    @property
+    def parts(self) -> dict[str, str]:
+        return {"input": self.input_digest, **self.token_settings, **self.row_settings}
 
     @property
     def digest(self) -> str:
@@ -61,27 +78,41 @@ def prepared_dir(key: str) -> Path:
     return home_dir() / "store" / "prepared" / key
 
 
-def prepared_key(config: DatasetPrepConfig, model_dir: Path, num_shards: int) -> PreparedKey:
+def prepared_key(
+    config: DatasetPrepConfig, model_dir: Path, num_shards: int, files: Sequence[InputFile] | None = None
+) -> PreparedKey:
     """The key of the data `config` prepares: content, tokenizer, GPU count, all that shapes rows.
 
-    The input counts by its bytes, so a touched or renamed file keeps its key and an edited one does not.
+    The input counts by its content, so a touched or renamed file keeps its key and an edited one does
+    not. Settings count where they decide anything: the seed only where rows are drawn.
+
+    Args:
+        files: the input's files, where they are known already.
 
     Raises:
         DataError: the input cannot be read.
         ModelError: the model has no tokenizer.
     """
-    sample = f"{config.samples} with seed {config.seed}" if config.samples else "all"
+    if files is None:
+        files = find_inputs(config.data, config.split)
+    eval_size = "none" if config.eval_size is None else f"{config.eval_size} with seed {config.seed}"
     return PreparedKey(
-        {
-            "input": file_digest(Path(config.data[0])),
+        input_digest=input_digest(files, file_digest=remembered_digest),
+        token_settings={
             "method": config.method,
-            "GPU count": str(num_shards),
-            "max_seq_length": str(config.max_seq_length),
-            "samples": sample,
-            "max_rejected": str(config.max_rejected),
+            "map": json.dumps(config.map, sort_keys=True),
+            "train_on": config.train_on,
             **tokenizer_parts(model_dir),
             **preparation_digest(),
-        }
+        },
+        row_settings={
+            "GPU count": str(num_shards),
+            "max_seq_length": str(config.max_seq_length),
+            "overlong": config.overlong,
+            "samples": _samples(config),
+            "eval_size": eval_size,
+            "max_rejected": str(config.max_rejected),
+        },
     )
 
 
@@ -124,15 +155,13 @@ def prepare(
         ModelError: the tokenizer cannot be loaded or has no chat template.
         StoreError: the store cannot be written.
     """
-    from opensloth_core.data.load_tokenizer import load_tokenizer
-    from opensloth_core.data.prepare import prepare_into
+    from opensloth_core.data.shard import shard_name
+    from opensloth_core.store.sampled_tokens import tokens_to_prepare
 
     target = prepared_dir(key.digest)
+    preparation = tokens_to_prepare(config, model_dir, key.token_settings, key.input_digest, progress)
     with staging(target) as folder:
-        tokenizer = load_tokenizer(model_dir)
-        prepared = prepare_into(folder, config, num_shards, tokenizer, progress)
-        if prepared.input_digest != key.parts["input"]:
-            raise DataError(f"{config.data}: changed while it was being read; run the command again")
+        ledger = preparation.write(folder, num_shards, progress)
         manifest = PreparedManifest(
             key=key.digest,
             parts=key.parts,
@@ -140,10 +169,17 @@ def prepare(
                 **config.model_dump(mode="json", exclude={"data_output"}),
                 "gpus": num_shards,
             },
-            shards=tuple(prepared.shards),
+            shards=tuple(shard_name(shard, num_shards) for shard in range(num_shards)),
             files=file_records(folder),
-            ledger=prepared.ledger,
+            ledger=ledger,
             created=time.time(),
         )
         commit(folder, target, manifest)
     return manifest
+
+
+def _samples(config: DatasetPrepConfig) -> str:
+    if config.samples is None:
+        return "all"
+    drawn = f" with seed {config.seed}" if config.samples_from == "random" else ""
+    return f"{config.samples} from {config.samples_from}{drawn}"

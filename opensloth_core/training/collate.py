@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from opensloth_core.data.shard import IGNORE_INDEX
+from opensloth_core.data.units import IGNORE_INDEX
 
 
 def example_rows(packs: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:

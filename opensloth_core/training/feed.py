@@ -12,16 +12,17 @@ import numpy.typing as npt
 from datasets import Dataset, concatenate_datasets
 from datasets.utils import logging as datasets_logging
 
-from opensloth_core.data.shard import IGNORE_INDEX
+from opensloth_core.data.shard import UNITS_FILE
+from opensloth_core.data.units import IGNORE_INDEX
 from opensloth_core.training.plan import FILLER
 
 FILLER_LENGTH = 8
 """Tokens of a pack without data; a few, since some kernels refuse sequences of one token."""
 
 
-def open_packs(prepared_dir: Path) -> Dataset:
+def open_units(prepared_dir: Path) -> Dataset:
     """The table of packs, in global order: shard, row, num_tokens, num_trained."""
-    return Dataset.from_file(str(prepared_dir / "packs.arrow"))
+    return Dataset.from_file(str(prepared_dir / UNITS_FILE))
 
 
 def rank_dataset(prepared_dir: Path, shards: Sequence[str], slots: npt.NDArray[np.int64]) -> Dataset:
@@ -34,7 +35,7 @@ def rank_dataset(prepared_dir: Path, shards: Sequence[str], slots: npt.NDArray[n
             whose labels are all ignored.
     """
     datasets_logging.disable_progress_bar()
-    packs = open_packs(prepared_dir).with_format("numpy")[:]
+    packs = open_units(prepared_dir).with_format("numpy")[:]
     tables = [Dataset.from_file(str(prepared_dir / name)) for name in shards]
     first_row = np.cumsum([0, *(len(table) for table in tables)])
     filler = Dataset.from_dict(

@@ -2,8 +2,9 @@
 
 The step contract: the packs of a step are a function of (seed, epoch, step, global batch size)
 and nothing else, so any number of ranks trains on the same packs in the same steps. The plan
-then deals a step's packs to the ranks, near-equal in tokens, equally many slots each. A step that
-the data cannot fill is filled up with `FILLER`, a pack whose labels are all ignored.
+then deals a step's packs to the ranks, equally many slots each, near-equal in tokens in every step and
+in trained tokens over the steps. A step that the data cannot fill is filled up with `FILLER`, a pack
+whose labels are all ignored.
 
 Shapes: S steps, W ranks, A micro-batches a step (gradient accumulation), B packs a micro-batch.
 """
@@ -18,6 +19,9 @@ from opensloth_core.config.batch import BatchPlan
 
 FILLER = -1
 """Pack index of a slot without data."""
+
+_LENGTHS_TOLD_APART = 32
+"""Packs of a step whose lengths differ by less than one in so many cost a rank the same time."""
 
 
 @dataclass(frozen=True)
@@ -63,30 +67,43 @@ def training_plan(
     tokens = np.append(num_tokens_P, 0)  # index FILLER (-1) reads the appended zero
     trained = np.append(num_trained_P, 0)
     dealt: list[npt.NDArray[np.int64]] = []
+    trained_by_rank = [0] * batch.world_size
     trained_S: list[int] = []
     for epoch in range(math.ceil(num_steps / steps_per_epoch)):
         order = np.random.default_rng((seed, epoch)).permutation(num_packs)
         empty = np.full(steps_per_epoch * size - num_packs, FILLER, dtype=np.int64)
         steps = np.concatenate([order, empty]).reshape(steps_per_epoch, size)
         for packs in steps[: num_steps - len(dealt)]:
-            dealt.append(_deal(packs, tokens, batch))
+            dealt.append(_deal(packs, tokens, trained, batch, trained_by_rank))
             trained_S.append(int(trained[packs].sum()))
     return TrainingPlan(np.stack(dealt), np.array(trained_S, dtype=np.int64))
 
 
 def _deal(
-    packs: npt.NDArray[np.int64], tokens: npt.NDArray[np.int64], batch: BatchPlan
+    packs: npt.NDArray[np.int64],
+    tokens: npt.NDArray[np.int64],
+    trained: npt.NDArray[np.int64],
+    batch: BatchPlan,
+    trained_by_rank: list[int],
 ) -> npt.NDArray[np.int64]:
-    """One step's packs as (W, A, B): longest first to the rank that has the fewest tokens."""
+    """One step's packs as (W, A, B): longest first to the rank that has the fewest tokens in this step.
+
+    Among ranks that have about as many, to the one that has trained the fewest tokens so far, which
+    `trained_by_rank` counts on.
+    """
     world_size = batch.world_size
     slots = batch.gradient_accumulation_steps * batch.batch_size
     hands: list[list[int]] = [[] for _ in range(world_size)]
     load = [0] * world_size
-    for pack in sorted(packs.tolist(), key=lambda p: (-int(tokens[p]), p)):
+    # Packs are nearly full, so that their lengths differ by next to nothing.
+    unit = max(1, int(tokens[packs].max()) // _LENGTHS_TOLD_APART)
+    cost = {pack: -(-int(tokens[pack]) // unit) for pack in packs.tolist()}
+    for pack in sorted(packs.tolist(), key=lambda p: (-cost[p], -int(trained[p]), p)):
         free = (r for r in range(world_size) if len(hands[r]) < slots)
-        rank = min(free, key=lambda r: (load[r], len(hands[r]), r))
+        rank = min(free, key=lambda r: (load[r], len(hands[r]), trained_by_rank[r], r))
         hands[rank].append(pack)
-        load[rank] += int(tokens[pack])
+        load[rank] += cost[pack]
+        trained_by_rank[rank] += int(trained[pack])
     return np.array(hands, dtype=np.int64).reshape(
         world_size, batch.gradient_accumulation_steps, batch.batch_size
     )

@@ -22,9 +22,11 @@ from opensloth_core.errors import ConfigError, DataError
 REPOSITORY = Path(__file__).parents[2]
 PUBLIC = [
     "DatasetPrepConfig",
+    "GemmaDatasetPreparer",
     "LoraArguments",
     "OpenSlothConfig",
     "PreparedData",
+    "QwenDatasetPreparer",
     "TrainedModel",
     "TrainingArguments",
     "TrainingConfigBuilder",
@@ -34,9 +36,9 @@ PUBLIC = [
 
 
 @pytest.fixture
-def values(tiny_model_dir: Path, chat_data: Path, home: Path) -> dict[str, Any]:
+def values(byte_model_dir: Path, chat_data: Path, home: Path, quick_setup: None) -> dict[str, Any]:
     """Settings of a small preparation into an empty home."""
-    return {"data": str(chat_data), "model": str(tiny_model_dir), "gpus": 1, "max_seq_length": 256}
+    return {"data": str(chat_data), "model": str(byte_model_dir), "gpus": 1, "max_seq_length": 256}
 
 
 def test_every_public_name_can_be_imported() -> None:
@@ -122,7 +124,7 @@ def test_a_missing_input_is_refused_and_nothing_is_written(values: dict[str, Any
 
 
 @pytest.fixture
-def prepared(values: dict[str, Any], tiny_model_dir: Path) -> PreparedData:
+def prepared(values: dict[str, Any]) -> PreparedData:
     return run_prepare_data(values)
 
 
@@ -130,10 +132,15 @@ def prepared(values: dict[str, Any], tiny_model_dir: Path) -> PreparedData:
     ("changes", "message"),
     [
         ({"max_seq_length": 128}, "max_seq_length 128 contradicts the prepared data {key}, made with 256; "),
-        ({"samples": 3}, "samples 3 with seed 42 contradicts the prepared data {key}, made with all; "),
+        (
+            {"samples": 3},
+            "samples 3 from random with seed 42 contradicts the prepared data {key}, made with all; ",
+        ),
         ({"gpus": "0,1"}, "GPU count 2 contradicts the prepared data {key}, made with 1; "),
+        ({"train_on": "all"}, "train_on all contradicts the prepared data {key}, made with assistant; "),
+        ({"overlong": "split"}, "overlong split contradicts the prepared data {key}, made with drop; "),
     ],
-    ids=["max_seq_length", "samples", "gpus"],
+    ids=["max_seq_length", "samples", "gpus", "train_on", "overlong"],
 )
 def test_settings_that_contradict_the_prepared_data_are_refused_before_anything_starts(
     changes: dict[str, Any],
@@ -156,7 +163,7 @@ def test_the_manifest_s_settings_need_not_be_repeated_and_flags_win(
     builder = TrainingConfigBuilder().with_manifest(prepared.manifest.preparation)
     config = builder.with_flags({"epochs": 3}).build()
     assert isinstance(config, OpenSlothConfig)
-    assert (config.data, config.max_seq_length, config.gpus) == (values["data"], 256, 1)
+    assert (config.data, config.max_seq_length, config.gpus) == ((values["data"],), 256, 1)
     assert config.training.epochs == 3
 
 

@@ -1,6 +1,7 @@
 """The settings models: strict, frozen, plain about mistakes, lossless as JSON."""
 
 import json
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -105,9 +106,103 @@ def test_the_preparation_is_the_part_that_shapes_data() -> None:
 )
 def test_the_ancestors_names_are_accepted(alias: str, name: str) -> None:
     values = {key: value for key, value in REQUIRED.items() if key != name}
-    assert getattr(DatasetPrepConfig.of({**values, alias: "given"}), name) == "given"
+    given = getattr(DatasetPrepConfig.of({**values, alias: "given"}), name)
+    assert given == (("given",) if name == "data" else "given")
 
 
 def test_instances_pass_through_unchanged() -> None:
     config = OpenSlothConfig.of(REQUIRED)
     assert OpenSlothConfig.of(config) is config
+
+
+@pytest.mark.parametrize(
+    ("given", "sources"),
+    [("a.jsonl", ("a.jsonl",)), (Path("a.jsonl"), ("a.jsonl",)), (["a.jsonl", "b/"], ("a.jsonl", "b/"))],
+)
+def test_one_source_is_as_good_as_a_list(given: object, sources: tuple[str, ...]) -> None:
+    assert DatasetPrepConfig.of({**REQUIRED, "data": given}).data == sources
+
+
+@pytest.mark.parametrize(
+    ("data", "title"),
+    [
+        ("data/my_rows.jsonl", "my_rows"),
+        ("data/folder/", "folder"),
+        ("org/name", "name"),
+        ("s3://bucket/rows.json.gz", "rows.json"),
+        (["a/train.jsonl", "b.csv", "c.csv"], "train +2"),
+        (".hidden", ".hidden"),
+    ],
+)
+def test_the_title_is_the_name_of_the_first_source(data: object, title: str) -> None:
+    assert DatasetPrepConfig.of({**REQUIRED, "data": data}).data_title == title
+
+
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [("5%", 0.05), (0.05, 0.05), ("0.05", 0.05), (500, 500.0), ("500", 500.0), (1, 1.0), ("0.5 %", 0.005)],
+)
+def test_the_eval_size_is_a_share_or_a_number_of_rows(given: object, size: float) -> None:
+    assert DatasetPrepConfig.of({**REQUIRED, "eval_size": given}).eval_size == pytest.approx(size)
+
+
+@pytest.mark.parametrize("given", [0, "0%", -1, 1.5, "many", "%", True, "nan", "inf", [1]])
+def test_another_eval_size_is_refused(given: object) -> None:
+    with pytest.raises(ConfigError, match=r"^eval_size: must be a share such as 0.05 or a number of rows"):
+        DatasetPrepConfig.of({**REQUIRED, "eval_size": given})
+
+
+@pytest.mark.parametrize("given", [["messages=talk", "role.user=A"], {"messages": "talk", "role.user": "A"}])
+def test_a_map_may_be_given_as_pairs(given: object) -> None:
+    config = DatasetPrepConfig.of({**REQUIRED, "map": given})
+    assert config.map == {"messages": "talk", "role.user": "A"}
+    assert DatasetPrepConfig.of({**REQUIRED, "map": "content=a=b"}).map == {"content": "a=b"}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["messages"], "map: must be NAME=COLUMN, such as messages=dialogue"),
+        (["=talk"], "map: must be NAME=COLUMN, such as messages=dialogue"),
+        (["messages=a", "messages=b"], "map: names one thing twice"),
+    ],
+)
+def test_a_map_that_is_none_is_refused(given: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{message}"):
+        DatasetPrepConfig.of({**REQUIRED, "map": given})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"method": "dpo", "overlong": "split"},
+            "overlong split: has no meaning for method dpo; possible: drop, truncate, error",
+        ),
+        (
+            {"method": "grpo", "overlong": "truncate"},
+            "overlong truncate: has no meaning for method grpo; possible: drop, error",
+        ),
+        (
+            {"method": "grpo", "train_on": "all"},
+            "train_on all: has no meaning for method grpo; drop it",
+        ),
+        (
+            {"samples_from": "head"},
+            "samples_from head: has no effect without samples; give both",
+        ),
+    ],
+)
+def test_settings_that_cannot_take_effect_together_are_refused(
+    values: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        DatasetPrepConfig.of({**REQUIRED, **values})
+    assert str(caught.value) == message
+
+
+def test_preparation_settings_survive_json() -> None:
+    config = DatasetPrepConfig.of(
+        {"data": ["a", "b"], "model": "m", "map": ["messages=talk"], "eval_size": "5%", "method": "dpo"}
+    )
+    assert DatasetPrepConfig.of(json.loads(config.model_dump_json())) == config

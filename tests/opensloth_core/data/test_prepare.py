@@ -1,95 +1,70 @@
+"""Rows to shards, with the tokenizer of which every byte is a token."""
+
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
-from opensloth_core.config.data import DatasetPrepConfig
-from opensloth_core.data.prepare import Prepared, prepare_into
-from opensloth_core.errors import DataError
+from tests.opensloth_core.data.questions import TOKENS_AROUND, question, text_of
 
 GSM8K = Path(__file__).parents[4] / "shared" / "data" / "gsm8k_train.jsonl"
 Write = Callable[..., Path]
+Prepare = Callable[..., Any]
+Refuse = Callable[..., str]
 
 
-def question(number: int) -> dict[str, str]:
-    return {"question": f"What is {number}?", "answer": f"It is {number}."}
-
-
-def prepare(path: Path, tokenizer: Any, num_shards: int = 2, **settings: Any) -> tuple[Path, Prepared]:
-    config = DatasetPrepConfig(data=str(path), model="x", max_seq_length=128, **settings)
-    folder = path.parent / "prepared"
-    return folder, prepare_into(folder, config, num_shards, tokenizer)
-
-
-def rows_of(folder: Path, prepared: Prepared) -> list[dict[str, list[int]]]:
-    tables = [pa.ipc.open_stream(pa.memory_map(str(folder / name))).read_all() for name in prepared.shards]
-    return [row for table in tables for row in table.to_pylist()]
-
-
-def examples(folder: Path, prepared: Prepared, tokenizer: Any) -> list[tuple[str, str]]:
-    """(text, trained text) of every example, sorted."""
-    found = []
-    for row in rows_of(folder, prepared):
-        start = 0
-        for length in row["seq_lengths"]:
-            ids, labels = (row[column][start : start + length] for column in ("input_ids", "labels"))
-            found.append(
-                (tokenizer.decode(ids), tokenizer.decode([label for label in labels if label != -100]))
-            )
-            start += length
-    return sorted(found)
-
-
-def test_every_row_ends_in_one_pack_with_only_its_answer_trained(jsonl: Write, tokenizer: Any) -> None:
-    folder, prepared = prepare(jsonl([question(number) for number in range(100, 130)]), tokenizer)
-    assert examples(folder, prepared, tokenizer) == [
-        (
-            f"<|im_start|>user\nWhat is {number}?<|im_end|>\n"
-            f"<|im_start|>assistant\nIt is {number}.<|im_end|>\n",
-            f"It is {number}.<|im_end|>",
-        )
-        for number in range(100, 130)
-    ]
-    assert sorted(path.name for path in folder.iterdir()) == [
+def test_every_row_ends_in_one_pack_with_only_its_answer_trained(jsonl: Write, prepared: Prepare) -> None:
+    found = prepared(jsonl([question(number) for number in range(100, 130)]))
+    assert found.examples() == [(text_of(number), f"It is {number}.<|im_end|>") for number in range(100, 130)]
+    assert sorted(path.name for path in found.folder.iterdir() if path.is_file()) == [
         "ledger.json",
-        "packs.arrow",
         "rejected.jsonl",
         "shard-00000-of-00002.arrow",
         "shard-00001-of-00002.arrow",
+        "units.arrow",
     ]
 
 
-def test_the_ledger_adds_up_and_matches_what_is_on_disk(jsonl: Write, tokenizer: Any) -> None:
-    rows = [*map(question, range(20)), {"question": "", "answer": "a"}, question("long " * 100)]  # type: ignore[arg-type]
-    folder, prepared = prepare(jsonl(rows), tokenizer, max_rejected=0.1)
-    ledger = prepared.ledger
-    assert (ledger.rows_read, ledger.rows_kept) == (22, 20)
+def test_the_ledger_adds_up_and_matches_what_is_on_disk(jsonl: Write, prepared: Prepare) -> None:
+    rows = [*map(question, range(20)), {"question": "", "answer": "a"}, question("long " * 100)]
+    found = prepared(jsonl(rows), max_rejected=0.1)
+    ledger = found.ledger
+    assert (ledger.rows_read, ledger.rows_kept, ledger.examples) == (22, 20, 20)
     assert ledger.rows_rejected == {"empty content": 1, "longer than max_seq_length": 1}
-    written = rows_of(folder, prepared)
-    labels = [label for row in written for label in row["labels"]]
+    labels = [label for row in found.rows for label in row["labels"]]
     assert ledger.tokens_trained == sum(label != -100 for label in labels)
     assert ledger.tokens_masked == sum(label == -100 for label in labels)
-    assert ledger.packs == len(written)
-    assert ledger.padding == len(written) * 128 - len(labels)
-    assert ledger.tokens_dropped > 100
-    packs = pa.ipc.open_stream(pa.memory_map(str(folder / "packs.arrow"))).read_all()
-    assert sum(packs["num_trained"].to_pylist()) == ledger.tokens_trained
-    assert json.loads((folder / "ledger.json").read_text())["rows_read"] == 22
+    assert ledger.packs == len(found.rows)
+    assert ledger.padding == len(found.rows) * 128 - len(labels)
+    # "What is {500 letters}?" and "It is {500 letters}."
+    assert ledger.tokens_dropped == TOKENS_AROUND + 509 + 507
+    assert sum(unit["num_trained"] for unit in found.table("units.arrow")) == ledger.tokens_trained
+    assert json.loads((found.folder / "ledger.json").read_text()) == ledger.model_dump(mode="json")
     # 1 of 22 rows is more than 1 %.
     assert list(ledger.warnings()) == [
-        "1 of 22 rows (4.5%) are longer than 128 tokens and were dropped; raise --max-seq-length to keep them"
+        "1 of 22 rows (4.5%) are longer than 128 tokens and were dropped; raise --max-seq-length to keep "
+        "them, or see --overlong"
     ]
 
 
-def test_rejected_rows_are_written_with_file_line_and_reason(jsonl: Write, tokenizer: Any) -> None:
-    path = jsonl([question(1), {"question": "a", "answer": None}, question(2)])
+def test_units_say_where_each_pack_is(jsonl: Write, prepared: Prepare) -> None:
+    found = prepared(jsonl([question("x" * (number % 40)) for number in range(50)]), num_shards=3)
+    units = found.table("units.arrow")
+    assert len(units) == len(found.rows)
+    for unit in units:
+        row = found.shards[unit["shard"]][unit["row"]]
+        assert unit["num_tokens"] == len(row["input_ids"])
+        assert unit["num_trained"] == sum(label != -100 for label in row["labels"])
+
+
+def test_rejected_rows_are_written_with_file_line_and_reason(jsonl: Write, prepared: Prepare) -> None:
+    path = jsonl([question(1), {"question": "a", "answer": None}, question("long " * 100), question(2)])
     with path.open("a") as file:
         file.write('{"question": "cut o')
-    folder, _ = prepare(path, tokenizer, max_rejected="60%")
-    assert [json.loads(line) for line in (folder / "rejected.jsonl").read_text().splitlines()] == [
+    found = prepared(path, max_rejected="60%")
+    assert found.rejected == [
         {
             "file": "train.jsonl",
             "line": 2,
@@ -98,123 +73,150 @@ def test_rejected_rows_are_written_with_file_line_and_reason(jsonl: Write, token
         },
         {
             "file": "train.jsonl",
-            "line": 4,
+            "line": 3,
+            "reason": "longer than max_seq_length",
+            "detail": f"{TOKENS_AROUND + 509 + 507} tokens > 128",
+        },
+        {
+            "file": "train.jsonl",
+            "line": 5,
             "reason": "not valid JSON",
             "detail": "Unterminated string at character 14",
         },
     ]
 
 
-def error(path: Path, tokenizer: Any, **settings: Any) -> str:
-    with pytest.raises(DataError) as caught:
-        prepare(path, tokenizer, **settings)
-    assert not list((path.parent / "prepared").glob("*.tmp"))
-    return str(caught.value).replace(f"{path}", path.name)
-
-
 def test_more_unusable_rows_than_allowed_stop_the_run_with_the_first_places(
-    jsonl: Write, tokenizer: Any
+    jsonl: Write, error: Refuse
 ) -> None:
     rows = [question(number) if number % 5 else {"question": "a", "answer": ""} for number in range(20)]
-    assert error(jsonl(rows), tokenizer) == (
-        "train.jsonl: 4 of 20 rows (20.0%) cannot be used, over the limit of 1%: "
-        "train.jsonl:1: empty content (answer is empty); train.jsonl:6: empty content (answer is empty); "
-        "train.jsonl:11: empty content (answer is empty); mend them or raise --max-rejected"
+    assert error(jsonl(rows)) == (
+        "train: 4 of 20 rows (20.0%) cannot be used, over the limit of 1%: "
+        "train.jsonl:1, train.jsonl:6, train.jsonl:11: empty content (answer is empty); "
+        "mend them or raise --max-rejected"
     )
 
 
-def test_a_broken_line_17_is_named(jsonl: Write, tokenizer: Any) -> None:
+def test_a_broken_line_17_is_named(jsonl: Write, error: Refuse) -> None:
     path = jsonl([question(number) for number in range(20)])
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines[:16], lines[16][:-1], *lines[17:]]))
-    assert error(path, tokenizer) == (
-        "train.jsonl: 1 of 20 rows (5.0%) cannot be used, over the limit of 1%: train.jsonl:17: "
+    assert error(path) == (
+        "train: 1 of 20 rows (5.0%) cannot be used, over the limit of 1%: train.jsonl:17: "
         "not valid JSON (Expecting ',' delimiter at character 50); mend them or raise --max-rejected"
     )
 
 
-def test_no_usable_row_stops_the_run_whatever_the_limit(jsonl: Write, tokenizer: Any) -> None:
-    assert error(jsonl([{"question": "a", "answer": ""}]), tokenizer, max_rejected=1.0) == (
-        "train.jsonl: none of 1 rows can be used: train.jsonl:1: empty content (answer is empty)"
+def test_no_usable_row_stops_the_run_whatever_the_limit(jsonl: Write, error: Refuse) -> None:
+    assert error(jsonl([{"question": "a", "answer": ""}]), max_rejected=1.0) == (
+        "train: none of 1 rows can be used: train.jsonl:1: empty content (answer is empty)"
     )
     empty = jsonl([])
     empty.write_text("[]")
-    assert error(empty, tokenizer) == "train.jsonl: holds an empty list; at least one row is needed"
-    assert error(jsonl([1, 2]), tokenizer) == (
-        "train.jsonl: is not JSON, it starts with '1\\n2\\n'; accepted: JSON lines or one JSON list, in UTF-8"
-    )
+    assert error(empty) == "train: holds no row; at least one is needed"
 
 
-def test_only_overlong_rows_name_the_setting_to_raise(jsonl: Write, tokenizer: Any) -> None:
-    message = error(jsonl([question("long " * 100)]), tokenizer)  # type: ignore[arg-type]
+def test_only_overlong_rows_name_the_setting_to_raise(jsonl: Write, error: Refuse) -> None:
+    message = error(jsonl([question("long " * 100)]))
     assert message.startswith(
-        "train.jsonl: none of 1 rows can be used (raise --max-seq-length): train.jsonl:1: longer"
+        "train: none of 1 rows can be used (raise --max-seq-length): train.jsonl:1: longer"
     )
+
+
+def test_overlong_rows_do_not_count_as_unusable_ones(jsonl: Write, prepared: Prepare) -> None:
+    found = prepared(jsonl([question(1), question("long " * 100)]), max_rejected=0)
+    assert found.ledger.rows_rejected == {"longer than max_seq_length": 1}
 
 
 def test_the_same_data_gives_the_same_bytes_in_another_folder_under_another_name(
-    tmp_path: Path, tokenizer: Any
+    tmp_path: Path, prepared: Prepare
 ) -> None:
     contents = []
     for name in ("a/train.jsonl", "b/other.json"):
         path = tmp_path / name
         path.parent.mkdir()
         path.write_text("".join(json.dumps(question(number)) + "\n" for number in range(50)))
-        folder, prepared = prepare(path, tokenizer, samples=20)
-        contents.append([prepared.input_digest, *(file.read_bytes() for file in sorted(folder.iterdir()))])
+        found = prepared(path, samples=20, eval_size=4)
+        contents.append({file.name: file.read_bytes() for file in found.folder.iterdir() if file.is_file()})
+    assert len(contents[0]) == 6
     assert contents[0] == contents[1]
 
 
-def test_a_sample_is_of_usable_rows_in_their_order(jsonl: Write, tokenizer: Any) -> None:
+def test_a_sample_is_of_usable_rows_in_their_order(jsonl: Write, prepared: Prepare) -> None:
     rows = [question(number) if number % 2 else {"question": "a", "answer": ""} for number in range(100, 200)]
-    folder, prepared = prepare(jsonl(rows), tokenizer, samples=10, seed=1, max_rejected=0.5)
-    assert prepared.ledger.rows_kept == 10
-    assert prepared.ledger.rows_not_sampled == 40
-    first = examples(folder, prepared, tokenizer)
+    settings = {"samples": 10, "max_rejected": 0.9, "num_shards": 1}
+    found = prepared(jsonl(rows), seed=1, **settings)
+    ledger = found.ledger
+    assert ledger.rows_kept == 10
+    assert ledger.rows_read == 100 == 10 + ledger.num_rejected + ledger.rows_not_sampled
+    first = found.examples()
     assert len(first) == 10
-    folder, prepared = prepare(jsonl(rows), tokenizer, samples=10, seed=2, max_rejected=0.5)
-    assert examples(folder, prepared, tokenizer) != first
+    assert prepared(jsonl(rows), seed=1, **settings).examples() == first
+    assert prepared(jsonl(rows), seed=2, **settings).examples() != first
 
 
-def test_fewer_usable_rows_than_samples_are_all_used_and_it_is_said(jsonl: Write, tokenizer: Any) -> None:
-    _, prepared = prepare(jsonl([question(1), question(2)]), tokenizer, samples=5)
-    assert prepared.ledger.rows_kept == 2
-    assert list(prepared.ledger.warnings()) == ["only 2 rows can be used, fewer than --samples 5"]
+def test_the_head_is_the_first_usable_rows(jsonl: Write, prepared: Prepare) -> None:
+    rows = [question(number) if number % 2 else {"question": "a", "answer": ""} for number in range(100, 200)]
+    found = prepared(jsonl(rows), samples=3, samples_from="head", max_rejected=0.9)
+    assert found.examples() == [(text_of(n), f"It is {n}.<|im_end|>") for n in (101, 103, 105)]
+    # The row behind 105 is not looked at.
+    assert (found.ledger.num_rejected, found.ledger.rows_not_sampled) == (3, 94)
 
 
-def test_progress_ends_every_phase(jsonl: Write, tokenizer: Any) -> None:
-    path = jsonl([question(number) for number in range(10)])
+def test_fewer_usable_rows_than_samples_are_all_used_and_it_is_said(jsonl: Write, prepared: Prepare) -> None:
+    found = prepared(jsonl([question(1), question(2)]), samples=5)
+    assert found.ledger.rows_kept == 2
+    assert list(found.ledger.warnings()) == ["only 2 rows can be used, fewer than --samples 5"]
+
+
+def test_progress_ends_every_phase(jsonl: Write, prepared: Prepare) -> None:
     reports: dict[str, tuple[int, int | None]] = {}
 
     def note(phase: str, done: int, total: int | None) -> None:
         reports[phase] = (done, total)
 
-    config = DatasetPrepConfig(data=str(path), model="x", max_seq_length=128)
-    prepared = prepare_into(path.parent / "prepared", config, 1, tokenizer, note)
-    size, packs = path.stat().st_size, prepared.ledger.packs
-    assert reports == {"tokenize": (size, size), "pack": (10, 10), "write": (packs, packs)}
+    found = prepared(jsonl([question(number) for number in range(10)]), progress=note)
+    packs = found.ledger.packs
+    assert reports == {"pack": (10, 10), "write": (packs, packs)}
 
 
 @pytest.mark.skipif(not GSM8K.exists(), reason="the shared data is not here")
-def test_gsm8k_is_prepared_whole(tmp_path: Path, tokenizer: Any) -> None:
-    config = DatasetPrepConfig(data=str(GSM8K), model="x", samples=500)
-    prepared = prepare_into(tmp_path, config, 2, tokenizer)
-    assert prepared.ledger.rows_read == 7473
-    assert prepared.ledger.rows_kept == 500
-    assert all("####" in trained for _, trained in examples(tmp_path, prepared, tokenizer))
+def test_gsm8k_is_prepared_with_its_answers(tmp_path: Path, prepared: Prepare) -> None:
+    path = tmp_path / "gsm8k.jsonl"
+    path.write_text("".join(GSM8K.read_text().splitlines(keepends=True)[:500]))
+    found = prepared(path, max_seq_length=4096)
+    assert found.ledger.rows_kept == 500
+    assert all("####" in trained for _, trained in found.examples())
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [
-        ("dpo_en_demo.json", "preference data"),
-        ("kto_en_demo.json", "KTO data"),
-        ("glaive_toolcall_en_demo.json", "191 of 300 rows (63.7%) cannot be used"),
-    ],
+    [("dpo_en_demo.json", "preference data"), ("kto_en_demo.json", "KTO data")],
 )
 @pytest.mark.skipif(not GSM8K.exists(), reason="the shared data is not here")
-def test_data_of_other_methods_is_refused(name: str, message: str, tmp_path: Path, tokenizer: Any) -> None:
-    config = DatasetPrepConfig(data=str(GSM8K.parent / name), model="x")
-    with pytest.raises(DataError) as caught:
-        prepare_into(tmp_path, config, 1, tokenizer)
-    assert message in str(caught.value)
+def test_data_of_other_methods_is_refused(name: str, message: str, error: Refuse) -> None:
+    assert message in error(GSM8K.parent / name)
+
+
+def test_files_of_different_layouts_and_formats_are_one_data_set(
+    tmp_path: Path, jsonl: Write, prepared: Prepare
+) -> None:
+    asked = jsonl([question(1), {"question": "", "answer": "b"}], "a.jsonl")
+    chats = tmp_path / "b.json"
+    turns = [{"from": "human", "value": "What is 2?"}, {"from": "gpt", "value": "It is 2."}]
+    chats.write_text(json.dumps([{"conversations": turns}, 3]))
+    table = tmp_path / "c.csv"
+    table.write_text("instruction,output\nWhat is 3?,It is 3.\nWhat is 4?\n")
+    text = tmp_path / "d.txt"
+    text.write_text("Once upon a time.\n")
+    found = prepared(asked, chats, table, text, max_rejected=1.0)
+    assert found.examples() == [
+        *((text_of(number), f"It is {number}.<|im_end|>") for number in (1, 2, 3)),
+        ("Once upon a time.<|im_end|>", "nce upon a time.<|im_end|>"),
+    ]
+    assert [(row["file"], row["line"], row["reason"]) for row in found.rejected] == [
+        ("a.jsonl", 2, "empty content"),
+        ("b.json", 1, "not a JSON object"),
+        ("c.csv", 3, "wrong number of values"),
+    ]
+    found.ledger.check()

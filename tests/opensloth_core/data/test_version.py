@@ -17,6 +17,6 @@ def test_a_change_of_code_changes_the_digest(tmp_path: Path) -> None:
     source = compile((folder / "version.py").read_text(), "version.py", "exec")
     exec(source, namespace)
     assert namespace["preparation_digest"]()["code"] == preparation_digest()["code"]  # type: ignore[operator]
-    (folder / "render" / "template.py").write_text("")
+    (folder / "render" / "renderer.py").write_text("")
     exec(source, namespace)
     assert namespace["preparation_digest"]()["code"] != preparation_digest()["code"]  # type: ignore[operator]

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from opensloth_core import run_training
-from opensloth_core.data.shard import IGNORE_INDEX
+from opensloth_core.data.units import IGNORE_INDEX
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.events import read_events
 from opensloth_core.store.prepared import open_prepared, prepared_dir
-from opensloth_core.training.feed import open_packs, rank_dataset
+from opensloth_core.training.feed import open_units, rank_dataset
 from opensloth_core.training.plan import training_plan
 
 SETTINGS = {
@@ -64,7 +64,7 @@ def loss_of_examples_alone(run_dir: Path, model_dir: Path) -> float:
     run = RunDirectory(run_dir)
     config, manifest = run.config(), open_prepared(run.launch().prepared_key)
     folder = prepared_dir(manifest.key)
-    packs = open_packs(folder).with_format("numpy")[:]
+    packs = open_units(folder).with_format("numpy")[:]
     batch = config.batch_plan(1)
     plan = training_plan(packs["num_tokens"], packs["num_trained"], batch, 1.0, 1, config.seed)
     model = AutoModelForCausalLM.from_pretrained(model_dir, dtype=torch.float32)
