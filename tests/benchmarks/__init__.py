@@ -1,0 +1,1 @@
+"""Benchmarks; pytest collects none of them, see `preparation.py`."""
