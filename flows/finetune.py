@@ -1,19 +1,16 @@
 """From raw data to a fine-tuned model: preflight, prepare (cached), train on every GPU."""
 
 import asyncio
-import time
 from pathlib import Path
-from typing import Any, cast
 
 from prefect import State, flow, runtime
-from prefect.states import Cancelled
 
+from flows.ended import cancelled
+from flows.prepare import prepared
 from opensloth_core.config.opensloth import OpenSlothConfig
-from opensloth_core.runs.directory import Launch, RunDirectory
-from opensloth_core.runs.life import record_prepared, recorded
-from opensloth_core.store.prepared import prepared_key
+from opensloth_core.runs.directory import RunDirectory
+from opensloth_core.runs.life import recorded
 from tasks.preflight import check
-from tasks.prepare_dataset import prepared_or_cached
 from tasks.publish_model import publish_model
 from tasks.train_model import train_model
 
@@ -36,23 +33,12 @@ async def finetune_sft(config: OpenSlothConfig, run_dir: Path | None = None) -> 
         with recorded(run):
             return await _finetune(run)
     except asyncio.CancelledError:
-        # Prefect would call the run crashed, and our record says cancelled.
-        cast("asyncio.Task[Any]", asyncio.current_task()).uncancel()
-        return Cancelled(message="The run was interrupted.")
+        return cancelled()
 
 
 async def _finetune(run: RunDirectory) -> Path:
     checked = await asyncio.to_thread(check, run.path)
-    num_shards = len(checked.devices)
-    preparation = run.config().preparation
-    key = await asyncio.to_thread(prepared_key, preparation, checked.model_dir, num_shards)
-    run.write_launch(Launch(str(checked.model_dir), checked.devices, key.digest))
-
-    run.events.state("preparing")
-    began = time.perf_counter()
-    manifest, cached = await prepared_or_cached(run.path, key.digest)
-    record_prepared(run, manifest, cached, time.perf_counter() - began)
-
+    await prepared(run, checked.model_dir, checked.devices)
     run.events.state("warming")
     await train_model(run.path)
     return publish_model(run.path)

@@ -6,10 +6,13 @@ the user made stays as it is.
 
 import asyncio
 import os
+import signal
 import threading
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from pathlib import Path
 
+from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.runs.directory import RunDirectory
 
@@ -25,8 +28,30 @@ DEFAULTS = {
 }
 
 
-def run_flow(config: OpenSlothConfig, run_dir: Path) -> None:
-    """Run the fine-tuning flow here, on the configured server or an ephemeral one.
+def run_finetune_sft(config: OpenSlothConfig, run_dir: Path) -> None:
+    """Run the fine-tuning flow; see `_run`."""
+
+    async def run() -> None:
+        from flows.finetune import finetune_sft
+
+        await finetune_sft(config, run_dir)
+
+    _run(run, run_dir)
+
+
+def run_prepare_data(config: DatasetPrepConfig, run_dir: Path) -> None:
+    """Run the flow that prepares data; see `_run`."""
+
+    async def run() -> None:
+        from flows.prepare import prepare_data
+
+        await prepare_data(config, run_dir)
+
+    _run(run, run_dir)
+
+
+def _run(flow: Callable[[], Awaitable[None]], run_dir: Path) -> None:
+    """Run a flow here, on the configured server or an ephemeral one.
 
     The flow has a thread of its own, so that Prefect, which turns SIGTERM into a crash, leaves the
     signals to this one: whatever is raised here meanwhile cancels the flow, which ends its ranks.
@@ -37,29 +62,33 @@ def run_flow(config: OpenSlothConfig, run_dir: Path) -> None:
     """
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
-    flow = _FlowThread(config, run_dir)
-    flow.start()
+    thread = _FlowThread(flow, run_dir)
+    thread.start()
     try:
-        flow.outcome.result()
+        thread.outcome.result()
     except KeyboardInterrupt:
-        flow.cancel()
-        flow.join()
+        RunDirectory(run_dir).events.message("stopping")
+        thread.cancel()
+        thread.join()
         raise
 
 
 class _FlowThread(threading.Thread):
-    """Runs the flow in an event loop of its own."""
+    """Runs a flow in an event loop of its own."""
 
-    def __init__(self, config: OpenSlothConfig, run_dir: Path) -> None:
+    def __init__(self, flow: Callable[[], Awaitable[None]], run_dir: Path) -> None:
         # A second interrupt does not wait for it; the kernel ends the ranks then.
         super().__init__(name="flow", daemon=True)
         self.outcome: Future[None] = Future()
-        self._config = config
+        self._flow = flow
         self._run_dir = run_dir
         self._loop = asyncio.new_event_loop()
-        self._task = self._loop.create_task(self._flow())
+        self._task = self._loop.create_task(self._on_a_server())
 
     def run(self) -> None:
+        # Ctrl-C of a terminal goes to every process of the command. Prefect's own server, which inherits
+        # this, has to live on: the flow tells it how it ended.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self._loop.run_until_complete(self._task)
         except BaseException as err:
@@ -71,16 +100,14 @@ class _FlowThread(threading.Thread):
         """Ask the flow to end; safe from any thread."""
         self._loop.call_soon_threadsafe(self._task.cancel)
 
-    async def _flow(self) -> None:
+    async def _on_a_server(self) -> None:
         events = RunDirectory(self._run_dir).events
         events.message("starting Prefect")
         from prefect.settings import PREFECT_API_URL
-
-        from flows.finetune import finetune_sft
 
         if not PREFECT_API_URL.value():
             events.message(
                 "no Prefect server is configured, so this run has one of its own while it lasts; "
                 "to see runs in a web page: prefect server start, and set PREFECT_API_URL to what it prints"
             )
-        await finetune_sft(self._config, self._run_dir)
+        await self._flow()

@@ -10,28 +10,47 @@ import yaml
 from prefect.flows import Flow, load_flow_from_entrypoint
 
 from flows.cli.main import main
+from flows.cli.os_data import OS_DATA
+from flows.cli.os_train import OS_TRAIN
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
+PROGRAMS = {program.name: program for program in (OS_TRAIN, OS_DATA)}
+
+
 def commands() -> list[str]:
-    """Every os-train command of README's code blocks."""
+    """Every command line of our programs in README's code blocks."""
     blocks = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
-    found = [match for block in blocks for match in re.findall(r"os-train (.*)", block)]
-    assert len(found) >= 3
+    found = [match for block in blocks for match in re.findall(r"os-(?:train|data) .*", block)]
+    assert len(found) >= 5
     return found
 
 
 @pytest.mark.parametrize("command", commands())
-def test_readme_commands_parse(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    words = command.split()
-    if words[0] == "sft":
-        # Its file is the reader's own: that it is missing is all there is to say against the command.
-        assert main(words) == 2
-        assert capsys.readouterr().err == "os-train: my_data.jsonl: no such file\n"
-    else:
-        assert main([*words, "--help"]) == 0
+def test_readme_commands_parse(command: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program, *words = command.split()
+    if words == ["demo"]:
+        assert main(PROGRAMS[program], [*words, "--help"]) == 0
+        return
+    # Its file is the reader's own: that it is missing is all there is to say against the command.
+    assert main(PROGRAMS[program], words) == 2
+    err = capsys.readouterr().err
+    assert "my_data.jsonl: no such file\n" in err or "(nothing is prepared yet)\n" in err
+
+
+def test_readme_shows_every_data_setting_that_has_a_choice() -> None:
+    for flag in (
+        "--map",
+        "--split",
+        "--samples",
+        "--samples-from",
+        "--eval-size",
+        "--overlong",
+        "--train-on",
+    ):
+        assert f"`{flag} " in README, flag
 
 
 def test_readme_shows_two_set_up_commands_and_ci_runs_the_second() -> None:

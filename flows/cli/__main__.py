@@ -1,6 +1,6 @@
 """`python -m flows.cli …` is `os-train …`."""
 
-from flows.cli.main import entry
+from flows.cli.os_train import entry
 
 if __name__ == "__main__":
     entry()

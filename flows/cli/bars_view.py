@@ -15,7 +15,7 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from flows.cli.lines import STATES, is_echo, lines_for
+from flows.cli.lines import STATES, is_echo, lines_for, progress_count
 from opensloth_core.runs.events import Event
 
 WIDTH_FOR_BAR = 75
@@ -49,7 +49,7 @@ class BarsView:
                 self._enter(event)
             case "progress":
                 task = self._task(f"  {event['phase']}", event.get("total"))
-                self._move(task, event["done"], event.get("total"))
+                self._move(task, event["done"], event.get("total"), progress_count(event))
             case "step":
                 self._step(event)
             case _:
@@ -77,13 +77,14 @@ class BarsView:
     def _step(self, event: Event) -> None:
         task = self._task(STATES["training"], event.get("total_steps"))
         loss, speed = event.get("loss"), event.get("tokens_per_second")
-        note = [f"loss {loss:.3f}" if loss is not None else ""]
+        notes = [f"loss {loss:.3f}" if loss is not None else ""]
         unit = "tok/s/GPU" if event.get("world_size", 1) > 1 else "tok/s"
-        note.append(f"{_short(speed)} {unit}" if speed is not None else "")
-        self._move(task, event["step"], event.get("total_steps"), "  ".join(part for part in note if part))
+        notes.append(f"{_short(speed)} {unit}" if speed is not None else "")
+        note = "  ".join(part for part in notes if part)
+        step, total = event["step"], event.get("total_steps")
+        self._move(task, step, total, f"{step:,}/{total:,}" if total else f"{step:,}", note)
 
-    def _move(self, task: TaskID, done: int, total: int | None, note: str = "") -> None:
-        count = f"{done:,}/{total:,}" if total else f"{done:,}"
+    def _move(self, task: TaskID, done: int, total: int | None, count: str, note: str = "") -> None:
         self._progress.update(task, completed=done, total=total, count=count, note=note)
 
     def _task(self, name: str, total: int | None) -> TaskID:

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from flows.cli.run import run_finetune
+from flows.cli.finetune import run_finetune
 from opensloth_core.config.builder import TrainingConfigBuilder
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import TrainingError

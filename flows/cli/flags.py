@@ -5,6 +5,7 @@ the text the user typed, and a flag that was not given is absent, so no default 
 can beat a weaker layer of settings.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
@@ -16,17 +17,26 @@ from pydantic.fields import FieldInfo
 from opensloth_core.config.builder import names_of, nested_settings
 
 POSITIONAL = "data"
-"""The one setting given without a flag."""
+"""The setting given without a flag, where the command names no other."""
 
-GIVEN_BY_COMMAND = "method"
-"""The setting that the subcommand's own name gives."""
+REPEATABLE = frozenset({"data", "map"})
+"""Settings that may be given several times on one line; their values reach pydantic as a list."""
 
 SHORT = {"model": "-m", "gpus": "-g", "output": "-o", "epochs": "-e", "batch_size": "-b"}
 
 ALSO_SHOWN = {"lr"}
 """Aliases that help shows beside the field's name; the ancestor's other names are accepted unseen."""
 
-METAVARS = {"gpus": "N", "samples": "N"}
+METAVARS = {
+    "data": "DATA",
+    "gpus": "N",
+    "samples": "N",
+    "map": "NAME=COLUMN",
+    "split": "NAME",
+    "eval_size": "SHARE|N",
+    "html": "FILE",
+    "prepared": "KEY|PATH",
+}
 """Where the type alone would say too much or too little."""
 
 
@@ -54,6 +64,9 @@ class Flag:
     default: str | None
     """For a person; None when there is no default worth naming."""
 
+    is_repeatable: bool = False
+    """Whether it may be given several times."""
+
     @property
     def is_switch(self) -> bool:
         return not self.metavar
@@ -62,7 +75,7 @@ class Flag:
     def label(self) -> str:
         """How help and errors introduce it: `-g, --gpus N`."""
         if not self.spellings:
-            return self.metavar
+            return f"{self.metavar} …" if self.is_repeatable else self.metavar
         if self.is_switch:
             return "--[no-]" + self.spellings[-1].removeprefix("--")
         return f"{', '.join(self.spellings)} {self.metavar}"
@@ -73,16 +86,28 @@ class Flag:
         return long_form(self.name) if self.spellings else self.metavar
 
 
-def flags_of(model: type[BaseModel]) -> list[Flag]:
-    """Every leaf setting of `model`, nested groups flattened, in the order they are declared."""
+def flags_of(
+    model: type[BaseModel],
+    hidden: Collection[str] = (),
+    positional: str = POSITIONAL,
+    also: Mapping[str, tuple[str, ...]] | None = None,
+) -> list[Flag]:
+    """Every leaf setting of `model`, nested groups flattened, in the order they are declared.
+
+    Args:
+        hidden: settings that are no flags of this command.
+        positional: the setting that is given without a flag.
+        also: further spellings of this command's flags, by setting.
+    """
     groups = nested_settings(model)
+    also = also or {}
     flags: list[Flag] = []
     for name, field in model.model_fields.items():
         if name in groups:
             inner = groups[name]
             flags += [_flag(inner, n, f, name) for n, f in inner.model_fields.items()]
-        elif name != GIVEN_BY_COMMAND:
-            flags.append(_flag(model, name, field, None))
+        elif name not in hidden:
+            flags.append(_flag(model, name, field, None, positional, also.get(name, ())))
     return flags
 
 
@@ -91,14 +116,22 @@ def long_form(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _flag(model: type[BaseModel], name: str, field: FieldInfo, group: str | None) -> Flag:
+def _flag(
+    model: type[BaseModel],
+    name: str,
+    field: FieldInfo,
+    group: str | None,
+    positional: str = POSITIONAL,
+    also: tuple[str, ...] = (),
+) -> Flag:
     aliases = [alias for alias in names_of(model, name)[1:] if len(alias) > 1]
     shown = [name, *(alias for alias in aliases if alias in ALSO_SHOWN)]
     hidden = [alias for alias in aliases if alias not in shown]
-    spellings = [long_form(alias) for alias in shown]
+    spellings = [*(word for word in also if not word.startswith("--")), *map(long_form, shown)]
+    spellings += [word for word in also if word.startswith("--")]
     if name in SHORT:
         spellings.insert(0, SHORT[name])
-    if name == POSITIONAL:
+    if name == positional:
         spellings, hidden = [], [*shown, *hidden]
     return Flag(
         name=name,
@@ -107,7 +140,8 @@ def _flag(model: type[BaseModel], name: str, field: FieldInfo, group: str | None
         hidden_spellings=tuple(long_form(alias) for alias in hidden),
         metavar=METAVARS.get(name) or _metavar(name, field.annotation),
         help=" ".join((field.description or "").split()),
-        default=None if field.is_required() else _shown_default(field.default),
+        default=None if field.is_required() else _shown_default(field.get_default(call_default_factory=True)),
+        is_repeatable=name in REPEATABLE,
     )
 
 
@@ -132,7 +166,7 @@ def _without_none(annotation: Any) -> Any:
 
 
 def _shown_default(value: Any) -> str | None:
-    if value is None:
+    if value is None or value is False or value == {}:
         return None
     if isinstance(value, float):
         return f"{value:g}"

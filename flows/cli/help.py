@@ -4,7 +4,7 @@ import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from flows.cli.commands import Command
+from flows.cli.command import Command, Program
 from flows.cli.flags import Flag
 from flows.cli.sections import by_section
 
@@ -12,43 +12,55 @@ WIDEST = 80
 NARROWEST = 40
 HELP_COLUMN = 28
 HELP_COLUMN_NARROW = 8
+GENERAL_FLAGS = {
+    "-h, --help": "Help; after a command, its flags.",
+    "--version": "The version of OpenSloth.",
+}
 UNBROKEN_SPACE = "\u00a0"
 
 
-def command_help(command: Command, flags: Sequence[Flag]) -> str:
+def command_help(command: Command) -> str:
     """The screen of `os-train sft --help`."""
     width = _width()
     parts = [f"usage: {command.usage}", _wrapped(command.description, width)]
-    for title, members in by_section(flags).items():
-        parts.append("\n".join([f"{title}:", *(_entry(f.label, _text(f), width) for f in members)]))
-    parts.append("\n".join(["Examples:", *(f"  {example}" for example in command.examples)]))
+    return _joined([*parts, *_sections(command, width), _examples(command)])
+
+
+def overview(program: Program) -> str:
+    """The screen of `os-train --help`; where a program has a default command, with its flags."""
+    width, default = _width(), program.default
+    if default is None:
+        parts = [f"usage: {program.name} COMMAND [flags]", _wrapped(program.purpose, width)]
+        parts += [_command(command, width) for command in program.commands.values()]
+        return _joined([*parts, _entries("Flags", GENERAL_FLAGS, width)])
+    usages = [command.usage for command in (default, *program.commands.values())]
+    parts = ["usage: " + "\n       ".join(usages), _wrapped(default.description, width)]
+    others = {f"{name} …": command.summary for name, command in program.commands.items()}
+    parts.append(_entries("Commands", others, width))
+    parts += [*_sections(default, width), _entries("Flags", GENERAL_FLAGS, width), _examples(default)]
+    return _joined(parts)
+
+
+def _joined(parts: Sequence[str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def overview(commands: Mapping[str, Command]) -> str:
-    """The screen of `os-train --help`."""
-    width = _width()
-    parts = [
-        "usage: os-train COMMAND [flags]",
-        _wrapped(
-            "Fine-tune a language model on your own data: one command from raw rows to a"
-            " trained adapter, on every GPU of this machine.",
-            width,
-        ),
-    ]
-    for command in commands.values():
-        summary = _wrapped(command.summary, width, f"  {command.name:8}", "          ")
-        parts.append(f"{summary}\n          {command.examples[0]}")
-    parts.append(
-        "\n".join(
-            [
-                "Flags:",
-                _entry("-h, --help", "Help; after a command, its flags.", width),
-                _entry("--version", "The version of OpenSloth.", width),
-            ]
-        )
-    )
-    return "\n\n".join(parts) + "\n"
+def _command(command: Command, width: int) -> str:
+    summary = _wrapped(command.summary, width, f"  {command.name:8}", "          ")
+    return f"{summary}\n          {command.examples[0]}"
+
+
+def _sections(command: Command, width: int) -> list[str]:
+    sections = by_section(command.flags)
+    return [_entries(title, {f.label: _text(f) for f in flags}, width) for title, flags in sections.items()]
+
+
+def _entries(title: str, entries: Mapping[str, str], width: int) -> str:
+    return "\n".join([f"{title}:", *(_entry(label, text, width) for label, text in entries.items())])
+
+
+def _examples(command: Command) -> str:
+    return "\n".join(["Examples:", *(f"  {example}" for example in command.examples)])
 
 
 def _width() -> int:
@@ -56,9 +68,10 @@ def _width() -> int:
 
 
 def _text(flag: Flag) -> str:
-    if flag.default is None:
-        return flag.help
-    return f"{flag.help} (default{UNBROKEN_SPACE}{flag.default})"
+    notes = ["repeatable"] if flag.is_repeatable and flag.spellings else []
+    if flag.default is not None:
+        notes.append(f"default{UNBROKEN_SPACE}{flag.default}")
+    return f"{flag.help} ({', '.join(notes)})" if notes else flag.help
 
 
 def _entry(label: str, text: str, width: int) -> str:
@@ -66,6 +79,8 @@ def _entry(label: str, text: str, width: int) -> str:
     column = HELP_COLUMN if width >= 60 else HELP_COLUMN_NARROW
     indent = " " * column
     if len(label) + 4 > column:
+        if len(label) + 2 > width:
+            label = label.replace(" ", "\n      ")
         return f"  {label}\n{_wrapped(text, width, indent)}"
     return _wrapped(text, width, f"  {label}".ljust(column), indent)
 

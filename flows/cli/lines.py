@@ -13,6 +13,9 @@ STATES = {
     "crashed": "crashed",
 }
 
+COUNTED_IN_BYTES = frozenset({"tokenize"})
+"""Phases whose progress is that of reading the input."""
+
 
 def is_echo(event: Event) -> bool:
     """Whether another rank says the same: ranks take their steps together, rank 0 speaks for all."""
@@ -50,10 +53,16 @@ def _state(event: Event) -> list[str]:
 
 def progress_line(event: Event) -> str:
     """`tokenise 500/7,473 (6 %)`, or without a total `tokenise 500`."""
+    share = f" ({100 * event['done'] // event['total']} %)" if event.get("total") else ""
+    return f"{event['phase']} {progress_count(event)}{share}"
+
+
+def progress_count(event: Event) -> str:
+    """`500/7,473`, for phases that count bytes `12.5/40.0 MB`; without a total only what is done."""
     done, total = event["done"], event.get("total")
-    if not total:
-        return f"{event['phase']} {done:,}"
-    return f"{event['phase']} {done:,}/{total:,} ({100 * done // total} %)"
+    if event["phase"] in COUNTED_IN_BYTES:
+        return f"{done / 1e6:,.1f}/{total / 1e6:,.1f} MB" if total else f"{done / 1e6:,.1f} MB"
+    return f"{done:,}/{total:,}" if total else f"{done:,}"
 
 
 def step_line(event: Event) -> str:

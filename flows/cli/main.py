@@ -1,13 +1,13 @@
-"""`os-train`: pick the command, parse its flags, run it, and put errors in one line.
+"""A command line from its words to its exit code: pick the command, parse its flags, run it.
 
 Nothing heavy is imported before the flags are known to be right: no torch, no prefect.
 """
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from flows.cli.commands import COMMANDS, METHODS, PLANNED_METHODS, Command
-from flows.cli.flags import flags_of
+from flows.cli.command import Command, Program
 from flows.cli.help import command_help, overview
 from flows.cli.parser import UsageError, parse_flags
 from flows.cli.settings import in_flags
@@ -15,66 +15,71 @@ from flows.cli.spelling import did_you_mean
 from opensloth_core.errors import ConfigError
 
 USAGE_ERROR = 2
+HELP = ("-h", "--help")
 
 
-def entry() -> None:
-    """The console script."""
-    sys.exit(main())
-
-
-def main(argv: list[str] | None = None) -> int:
+def main(program: Program, argv: list[str] | None = None) -> int:
     """Run one command line.
 
     Args:
-        argv: the words after the program's name; `sys.argv[1:]` when not given.
+        program: what was called.
+        argv: the words after its name; `sys.argv[1:]` when not given.
 
     Returns:
         The exit code: 0 done, 1 the run failed, 2 the user's input is at fault, 128 + n for a signal.
     """
     words = sys.argv[1:] if argv is None else argv
     if not words:
-        sys.stderr.write(overview(COMMANDS))
+        sys.stderr.write(overview(program))
         return USAGE_ERROR
     first, rest = words[0], words[1:]
-    if first in ("-h", "--help"):
-        sys.stdout.write(overview(COMMANDS))
+    if first in HELP:
+        sys.stdout.write(overview(program))
         return 0
     if first == "--version":
-        print(f"os-train {_version()}")
+        print(f"{program.name} {_version()}")
         return 0
-    if first not in COMMANDS:
-        return _complain("os-train", _no_such_command(first), "os-train --help")
-    return _run(COMMANDS[first], rest)
+    if command := program.commands.get(first):
+        return _run(program, command, rest)
+    problem = _not_a_command(program, first)
+    if problem is None and program.default is not None:
+        return _run(program, program.default, words)
+    return _complain(program.name, problem or f"unknown command {first!r}", f"{program.name} --help")
 
 
-def _run(command: Command, words: Sequence[str]) -> int:
-    flags = flags_of(command.settings)
-    if "-h" in words or "--help" in words:
-        sys.stdout.write(command_help(command, flags))
+def _run(program: Program, command: Command, words: Sequence[str]) -> int:
+    flags = command.flags
+    if any(word in HELP for word in words):
+        is_default = command is program.default
+        sys.stdout.write(overview(program) if is_default else command_help(command))
         return 0
-    program = f"os-train {command.name}"
+    called = program.called(command)
     try:
         settings = command.configure(parse_flags(flags, words))
     except UsageError as err:
-        return _complain(program, str(err), f"{program} --help")
+        return _complain(called, str(err), f"{called} --help")
     except ConfigError as err:
-        return _complain(program, in_flags(err, command.settings, flags), f"{program} --help")
+        return _complain(called, in_flags(err, command.settings, flags), f"{called} --help")
     return command.run(settings)
 
 
-def _complain(program: str, message: str, hint: str) -> int:
-    print(f"{program}: {message} ({hint})", file=sys.stderr)
+def _complain(called: str, message: str, hint: str) -> int:
+    print(f"{called}: {message} ({hint})", file=sys.stderr)
     return USAGE_ERROR
 
 
-def _no_such_command(word: str) -> str:
-    methods = ", ".join(METHODS)
-    if word in PLANNED_METHODS:
+def _not_a_command(program: Program, word: str) -> str | None:
+    """What is wrong with a first word that calls no command; None where the default command takes it."""
+    # Two swapped letters of a three-letter name are already a third of it.
+    meant = did_you_mean(word, program.commands, cutoff=0.6)
+    if program.default is not None:
+        is_misspelt = meant and word.isalpha() and not Path(word).exists()
+        return f"unknown command {word!r}{meant}" if is_misspelt else None
+    methods = ", ".join(name for name, command in program.commands.items() if command.takes_data)
+    if word in program.planned:
         return f"method {word!r} is not available yet in this version; available: {methods}"
     if word.startswith("-"):
         return f"flag {word} stands before the command; flags follow it, as in os-train sft DATA {word} …"
-    # Two swapped letters of a three-letter name are already a third of it.
-    meant = did_you_mean(word, COMMANDS, cutoff=0.6)
     return f"unknown method {word!r}" + (meant or f"; methods: {methods}")
 
 

@@ -9,6 +9,9 @@ from flows.cli.flags import Flag
 from flows.cli.spelling import did_you_mean
 from opensloth_core.errors import ConfigError
 
+RETIRED = {"--tmux": "not needed any more, every GPU gets a process of its own; drop it"}
+"""The ancestor's flags that have nothing left to do."""
+
 
 class UsageError(ConfigError):
     """The command line cannot be read."""
@@ -26,21 +29,28 @@ def parse_flags(flags: Sequence[Flag], words: Sequence[str]) -> dict[str, Any]:
         UsageError: a flag is unknown or lacks its value, or an argument is one too many.
     """
     positional = next((flag for flag in flags if not flag.spellings), None)
-    parser = _parser(flags, positional)
+    # Split here, since argparse forgets what stands after `--` when flags and arguments are mixed.
+    end = words.index("--") if "--" in words else len(words)
+    given = _parsed(_parser(flags), words[:end], flags)
+    arguments = [*given.pop("positional", []), *words[end + 1 :]]
+    if arguments and positional is None:
+        raise UsageError(f"unexpected argument {arguments[0]!r}")
+    if arguments and positional:
+        if positional.name in given:
+            raise UsageError(f"{positional.metavar} is given both with and without a flag")
+        if len(arguments) > 1 and not positional.is_repeatable:
+            raise UsageError(f"unexpected argument {arguments[1]!r}")
+        given[positional.name] = arguments if positional.is_repeatable else arguments[0]
+    return given
+
+
+def _parsed(parser: argparse.ArgumentParser, words: Sequence[str], flags: Sequence[Flag]) -> dict[str, Any]:
     _refuse_unknown(words, flags)
     try:
-        namespace, rest = parser.parse_known_intermixed_args(list(words))
+        return vars(parser.parse_intermixed_args(list(words)))
     except argparse.ArgumentError as err:
         name = str(err.argument_name).split("/")[-1]
         raise UsageError(f"{name} {_reworded(err.message)}") from err
-    if rest:
-        raise UsageError(f"unexpected argument {rest[0]!r}")
-    given = vars(namespace)
-    if positional and "positional" in given:
-        if positional.name in given:
-            raise UsageError(f"{positional.metavar} is given twice")
-        given[positional.name] = given.pop("positional")
-    return given
 
 
 def accepted_spellings(flag: Flag) -> list[str]:
@@ -50,22 +60,22 @@ def accepted_spellings(flag: Flag) -> list[str]:
     return spellings + negated if flag.is_switch else spellings
 
 
-def _parser(flags: Sequence[Flag], positional: Flag | None) -> argparse.ArgumentParser:
+def _parser(flags: Sequence[Flag]) -> argparse.ArgumentParser:
     parser = _Parser(
         add_help=False,
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
         exit_on_error=False,
     )
-    if positional:
-        parser.add_argument("positional", nargs="?")
+    parser.add_argument("positional", nargs="*")
     for flag in flags:
         for spelling in accepted_spellings(flag):
             if flag.is_switch:
                 on = not spelling.startswith("--no-")
                 parser.add_argument(spelling, dest=flag.name, action="store_const", const=on)
             else:
-                parser.add_argument(spelling, dest=flag.name)
+                action = "append" if flag.is_repeatable else "store"
+                parser.add_argument(spelling, dest=flag.name, action=action)
     return parser
 
 
@@ -73,13 +83,13 @@ def _refuse_unknown(words: Sequence[str], flags: Sequence[Flag]) -> None:
     """argparse would take the value after a misspelt flag for DATA, so flags are checked first."""
     known = [spelling for flag in flags for spelling in accepted_spellings(flag)]
     for word in words:
-        if word == "--":
-            return
         name = word.partition("=")[0]
         if not re.match(r"--?[A-Za-z_]", name) or name in known:
             continue
         if not name.startswith("--") and name[:2] in known:
             continue
+        if name in RETIRED:
+            raise UsageError(f"{name}: {RETIRED[name]}")
         raise UsageError(f"unknown flag {name}{did_you_mean(name, known)}")
 
 

@@ -21,10 +21,11 @@ class PlainView:
         self._held: Event | None = None
         self._last_line_time = float("-inf")
         self._phase_starts: dict[str, float] = {}
+        self._ended_phases: set[str] = set()
 
     def show(self, event: Event) -> None:
         """Write the lines of one event, or hold it back until it proves to be the last one."""
-        if is_echo(event):
+        if is_echo(event) or self._is_said_again(event):
             return
         if event["kind"] not in ("step", "progress"):
             self._flush()
@@ -42,6 +43,14 @@ class PlainView:
     def close(self) -> None:
         """Write what was held back."""
         self._flush()
+
+    def _is_said_again(self, event: Event) -> bool:
+        """Whether a phase that has ended says once more that it has."""
+        if event["kind"] != "progress" or event["done"] != event.get("total"):
+            return False
+        is_again = event["phase"] in self._ended_phases
+        self._ended_phases.add(event["phase"])
+        return is_again
 
     def _is_due(self, event: Event) -> bool:
         if event["kind"] == "progress":

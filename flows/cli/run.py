@@ -5,22 +5,21 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
+from flows.cli.command import Command
 from flows.cli.console import RunConsole
-from flows.cli.flags import flags_of
 from flows.cli.settings import in_flags
-from flows.cli.summary import summary
-from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.errors import ConfigError, OpenSlothError
-from opensloth_core.runs.events import read_events
 
 if TYPE_CHECKING:
     from opensloth_core.runs.directory import RunDirectory
 
-Work = Callable[[OpenSlothConfig, Path], None]
+Config = TypeVar("Config", bound=DatasetPrepConfig)
 
 FAILED = 1
 INTERRUPTED = 128 + signal.SIGINT
@@ -31,35 +30,58 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM came; cleans up exactly as Ctrl-C does."""
 
 
-def run_finetune(config: OpenSlothConfig, afterwards: Callable[["RunDirectory"], int] | None = None) -> int:
-    """Check, fine-tune, show it, and return the exit code; what is refused leaves nothing behind.
+@dataclass(frozen=True)
+class Job(Generic[Config]):
+    """What a command does with its configuration. Each step imports what it needs only when called."""
+
+    program: str
+    """Who speaks in error messages."""
+
+    command: Command
+    """Whose flags errors name."""
+
+    refuse: Callable[[Config], object]
+    """Checks a configuration without writing anything."""
+
+    work: Callable[[Config, Path], None]
+    """Does the work of a run, given its directory."""
+
+    def ended(self, err: OpenSlothError) -> int:
+        """Say what went wrong in one line and give its exit code."""
+        message = str(err)
+        if isinstance(err, ConfigError):
+            message = in_flags(err, self.command.settings, self.command.flags)
+        return self.said(message, err.exit_code)
+
+    def said(self, message: str, exit_code: int) -> int:
+        """Print a last line and give the exit code."""
+        print(f"{self.program}: {message}", file=sys.stderr)
+        return exit_code
+
+
+def run_job(job: Job[Config], config: Config, afterwards: Callable[["RunDirectory"], int]) -> int:
+    """Check, run, show it, and return the exit code; what is refused leaves nothing behind.
 
     Args:
         afterwards: called with a run that succeeded; gives the exit code then.
     """
-    from opensloth_core.preflight import refuse_impossible
     from opensloth_core.runs.directory import RunDirectory
 
     try:
-        refuse_impossible(config)
+        job.refuse(config)
         run = RunDirectory.create(config)
-    except ConfigError as err:
-        return _end(in_flags(err, type(config), flags_of(type(config))), err.exit_code)
     except OpenSlothError as err:
-        return _end(str(err), err.exit_code)
-    code = show_run(config, run, _run_flow)
+        return job.ended(err)
+    code = show_run(job, config, run)
     if code != 0:
         return code
-    print(summary(run.path, read_events(run.events_path)))
     try:
-        return afterwards(run) if afterwards else 0
+        return afterwards(run)
     except OpenSlothError as err:
-        return _end(str(err), err.exit_code)
+        return job.ended(err)
 
 
-def show_run(
-    config: OpenSlothConfig, run: "RunDirectory", work: Callable[[OpenSlothConfig, Path], None]
-) -> int:
+def show_run(job: Job[Config], config: Config, run: "RunDirectory") -> int:
     """Do the work of a run before a person's eyes and return the exit code.
 
     An error of ours is one line on stderr; any other exception is a bug, whose traceback goes to
@@ -67,33 +89,19 @@ def show_run(
     """
     try:
         with _sigterm_as_interrupt(), RunConsole(run.events_path):
-            work(config, run.path)
-    except ConfigError as err:
-        return _end(in_flags(err, type(config), flags_of(type(config))), err.exit_code)
+            job.work(config, run.path)
     except OpenSlothError as err:
-        return _end(str(err), err.exit_code)
+        return job.ended(err)
     except Terminated:
-        return _end("terminated", TERMINATED)
+        return job.said("terminated", TERMINATED)
     except KeyboardInterrupt:
-        return _end("interrupted", INTERRUPTED)
+        return job.said("interrupted", INTERRUPTED)
     except Exception as err:
         crash_path = run.path / "crash.log"
         crash_path.write_text(traceback.format_exc())
         kind, what = type(err).__name__, " ".join(str(err).split())
-        return _end(f"a bug in OpenSloth: {kind}: {what[:200]}; see {crash_path}", FAILED)
+        return job.said(f"a bug in OpenSloth: {kind}: {what[:200]}; see {crash_path}", FAILED)
     return 0
-
-
-def _run_flow(config: OpenSlothConfig, run_dir: Path) -> None:
-    # Imported with the console already up: Prefect alone takes seconds.
-    from flows.session import run_flow
-
-    run_flow(config, run_dir)
-
-
-def _end(message: str, exit_code: int) -> int:
-    print(f"os-train: {message}", file=sys.stderr)
-    return exit_code
 
 
 @contextmanager

@@ -5,7 +5,22 @@ from collections.abc import Sequence
 from flows.cli.flags import Flag
 
 SECTIONS = {
-    "Data": ("data", "max_seq_length", "samples", "max_rejected", "data_output"),
+    "Data": (
+        "data",
+        "method",
+        "split",
+        "map",
+        "train_on",
+        "max_seq_length",
+        "overlong",
+        "samples",
+        "samples_from",
+        "eval_size",
+        "max_rejected",
+        "data_output",
+    ),
+    "Prepared data": ("prepared", "as_json"),
+    "Preview": ("rows", "html"),
     "Model": ("model", "finetuning_type", "dtype"),
     "Training": ("training",),
     "LoRA": ("lora",),

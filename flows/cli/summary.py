@@ -1,35 +1,56 @@
-"""The last thing a run prints: where the adapter is and how it went."""
+"""The last thing a run prints: where its result is and how it went."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from flows.cli.ledger_table import NAME_WIDTH, ledger_lines
 from flows.cli.lines import data_origin, duration
+from opensloth_core.data.ledger import Ledger
+from opensloth_core.data.quarantine import REJECTED_FILE
 from opensloth_core.runs.events import Event
+from opensloth_core.store.prepared import prepared_dir
 
 
 def summary(run_dir: Path, events: Sequence[Event]) -> str:
-    """The run's result, one fact a line; facts that were never recorded are left out."""
+    """A training run's result, one fact a line; facts that were never recorded are left out."""
     result = _last(events, "result") or {}
-    prepared = _last(events, "prepared")
     facts = {
         "Adapter": result.get("adapter_dir"),
         "Loss": _loss(events, result),
         "Speed": _rounded(result.get("tokens_per_second"), "tokens/s"),
-        "Data": data_origin(prepared) if prepared else None,
-        "Rows": _rows(prepared["ledger"]) if prepared and prepared.get("ledger") else None,
-        "Run": run_dir,
-        "Time": duration(events[-1]["time"] - events[0]["time"]) if events else None,
     }
-    return "\n".join(f"{name:8} {value}" for name, value in facts.items() if value is not None)
+    return "\n".join([*_lines(facts), *_data(events), *_lines({"Run": run_dir, "Time": _time(events)})])
 
 
-def _rows(ledger: Mapping[str, Any]) -> str:
-    """`499 of 500 (left out: 1 longer than max_seq_length)`."""
-    left_out = {**ledger["rows_rejected"], "not sampled": ledger["rows_not_sampled"]}
-    named = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items() if count)
-    rows = f"{ledger['rows_kept']:,} of {ledger['rows_read']:,}"
-    return f"{rows} (left out: {named})" if named else rows
+def data_summary(folder: Path, events: Sequence[Event]) -> str:
+    """A preparation's result, one fact a line.
+
+    Args:
+        folder: of the prepared data.
+    """
+    return "\n".join([*_data(events), *_lines({"Folder": folder, "Time": _time(events)})])
+
+
+def _data(events: Sequence[Event]) -> list[str]:
+    """Where the data came from, and where its rows and tokens went."""
+    prepared = _last(events, "prepared")
+    if prepared is None:
+        return []
+    origin = _lines({"Data": data_origin(prepared)})
+    if not prepared.get("ledger"):
+        return origin
+    ledger = Ledger.of(prepared["ledger"])
+    rejected = prepared_dir(prepared["key"]) / REJECTED_FILE if ledger.num_rejected else None
+    return [*origin, *ledger_lines(ledger), *_lines({"Rejected": rejected})]
+
+
+def _lines(facts: Mapping[str, Any]) -> list[str]:
+    return [f"{name:{NAME_WIDTH}}{value}" for name, value in facts.items() if value is not None]
+
+
+def _time(events: Sequence[Event]) -> str | None:
+    return duration(events[-1]["time"] - events[0]["time"]) if events else None
 
 
 def _last(events: Sequence[Event], kind: str) -> Event | None:

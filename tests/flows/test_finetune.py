@@ -77,8 +77,9 @@ async def seen_in_prefect(run_dir: Path) -> tuple[FlowRun, dict[str, TaskRun], d
 async def progress_of(flow_run: FlowRun) -> float:
     async with get_client() as client:
         of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run.id]))
-        (artifact,) = await client.read_artifacts(artifact_filter=of_run)
-        return float(str(artifact.data))
+        artifacts = await client.read_artifacts(artifact_filter=of_run)
+        (progress,) = [artifact for artifact in artifacts if artifact.type == "progress"]
+        return float(str(progress.data))
 
 
 async def logs_of(flow_run: FlowRun) -> str:
@@ -98,6 +99,7 @@ async def test_two_ranks_train_then_the_second_run_finds_its_data_cached(
     run_dir = only_run(home)
     assert states(run_dir) == ["created", "preparing", "warming", "training", "saving", "completed"]
     assert "Data     prepared in" in out and str(run_dir / "adapter") in out
+    assert "40 read = 40 kept" in out
     assert "CPU" in err and "gloo" in err
 
     flow_run, tasks, ranks = await seen_in_prefect(run_dir)

@@ -1,6 +1,7 @@
 """What a user types, and what comes back."""
 
 import pickle
+import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from flows.cli import main as cli
-from flows.cli.commands import COMMANDS
+from flows.cli.command import Command, Program
 from flows.cli.main import main
+from flows.cli.os_data import OS_DATA
+from flows.cli.os_train import OS_TRAIN
 from flows.cli.parser import UsageError
+from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.opensloth import OpenSlothConfig
 
 SEED_BASIC = "os-train sft my_dataset.jsonl --model unsloth/gemma-3-4b-it --gpus 2 --epochs 3"
@@ -26,6 +29,15 @@ SEED_PATHS = """os-train sft my_dataset.jsonl \
 """
 
 
+PROGRAMS = {program.name: program for program in (OS_TRAIN, OS_DATA)}
+COMMANDS = {
+    program.called(command): command
+    for program in PROGRAMS.values()
+    for command in [*program.commands.values(), program.default]
+    if command is not None
+}
+
+
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What the commands would run with; nothing runs."""
@@ -35,21 +47,25 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         settings.append(given)
         return 0
 
-    recording = {name: replace(command, run=record) for name, command in COMMANDS.items()}
-    monkeypatch.setattr(cli, "COMMANDS", recording)
+    def recording(program: Program) -> Program:
+        commands = {name: replace(command, run=record) for name, command in program.commands.items()}
+        default = replace(program.default, run=record) if program.default else None
+        return replace(program, commands=commands, default=default)
+
+    for name, program in list(PROGRAMS.items()):
+        monkeypatch.setitem(PROGRAMS, name, recording(program))
     return settings
 
 
 def typed(line: str) -> int:
     program, *words = shlex.split(line)
-    assert program == "os-train"
-    return main(words)
+    return main(PROGRAMS[program], words)
 
 
 def test_the_seeds_basic_example(started: list[OpenSlothConfig]) -> None:
     assert typed(SEED_BASIC) == 0
     (config,) = started
-    assert (config.data, config.model, config.gpus) == ("my_dataset.jsonl", "unsloth/gemma-3-4b-it", 2)
+    assert (config.data, config.model, config.gpus) == (("my_dataset.jsonl",), "unsloth/gemma-3-4b-it", 2)
     assert (config.method, config.training.epochs) == ("sft", 3.0)
     assert config.model_fields_set == {"data", "model", "gpus", "training", "method"}
     assert config.training.model_fields_set == {"epochs"}
@@ -65,27 +81,39 @@ def test_the_seeds_example_with_paths(started: list[OpenSlothConfig]) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
-def test_the_examples_in_help_are_accepted(command, started: list[Any]) -> None:
+def test_the_examples_in_help_are_accepted(command: Command, started: list[Any]) -> None:
     for example in command.examples:
         assert typed(example.replace("\\\n", " ")) == 0
     assert len(started) == len(command.examples)
 
 
+HELP = [
+    "os-train --help",
+    "os-train sft --help",
+    "os-train demo -h",
+    "os-train sft d --help",
+    "os-data --help",
+    "os-data d -m x -h",
+    "os-data preview -h",
+    "os-data inspect --help",
+]
+
+
 @pytest.mark.parametrize("columns", [40, 60, 80, 200])
-@pytest.mark.parametrize("words", [["--help"], ["sft", "--help"], ["demo", "-h"], ["sft", "d", "--help"]])
-def test_help_goes_to_stdout_and_fits(words, columns, monkeypatch, capsys) -> None:
+@pytest.mark.parametrize("line", HELP)
+def test_help_goes_to_stdout_and_fits(line: str, columns: int, monkeypatch, capsys) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    assert main(words) == 0
+    assert typed(line) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    prose = [line for line in out.splitlines() if "os-train " not in line and "--samples 1000" not in line]
-    assert max(map(len, prose)) <= min(80, columns)
-    if columns >= 80:
-        assert max(map(len, out.splitlines())) <= 80
+    if columns < 80:
+        # Commands are shown as they are typed.
+        out = "\n".join(shown for shown in out.splitlines() if not re.search("os-|--lr 1e-4", shown))
+    assert max(map(len, out.splitlines())) <= min(80, columns)
 
 
 def test_sft_help_shows_every_setting_under_its_preferred_name_only(capsys) -> None:
-    main(["sft", "--help"])
+    typed("os-train sft --help")
     out = capsys.readouterr().out
     shown = ("-m, --model MODEL", "-g, --gpus N", "--learning-rate, --lr X", "--[no-]gradient-checkpointing")
     assert all(label in out for label in shown)
@@ -94,14 +122,56 @@ def test_sft_help_shows_every_setting_under_its_preferred_name_only(capsys) -> N
         assert unseen not in out
 
 
-def test_nothing_typed_shows_the_commands_and_fails(capsys) -> None:
-    assert main([]) == 2
-    assert "os-train sft" in capsys.readouterr().err
+def test_the_help_of_os_data_shows_its_commands_and_the_flags_of_preparing(capsys) -> None:
+    typed("os-data --help")
+    out = capsys.readouterr().out
+    shown = ("os-data preview DATA", "os-data inspect KEY|PATH", "--method sft|dpo|grpo", "--map NAME=COLUMN")
+    assert all(part in out for part in shown)
+    assert "--lora-rank" not in out
 
 
-def test_version(capsys) -> None:
-    assert main(["--version"]) == 0
-    assert capsys.readouterr().out.startswith("os-train ")
+def test_preview_has_the_flags_of_preparing_but_no_export(capsys) -> None:
+    typed("os-data preview --help")
+    out = capsys.readouterr().out
+    assert "--rows N" in out and "--html FILE" in out and "--eval-size" in out
+    assert "--data-output" not in out
+
+
+@pytest.mark.parametrize("program", ["os-train", "os-data"])
+def test_nothing_typed_shows_the_commands_and_fails(program: str, capsys) -> None:
+    assert typed(program) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith(f"usage: {program}")
+
+
+@pytest.mark.parametrize("program", ["os-train", "os-data"])
+def test_version(program: str, capsys) -> None:
+    assert typed(f"{program} --version") == 0
+    assert capsys.readouterr().out.startswith(f"{program} ")
+
+
+def test_os_data_prepares_what_has_no_command_before_it(started: list[DatasetPrepConfig]) -> None:
+    line = "os-data a.jsonl b.jsonl -m m --method dpo --gpus 8 --map chosen=good --map rejected=bad"
+    assert typed(f"{line} --output out") == 0
+    (config,) = started
+    assert (config.data, config.method, config.gpus) == (("a.jsonl", "b.jsonl"), "dpo", 8)
+    assert config.map == {"chosen": "good", "rejected": "bad"}
+    assert config.data_output == Path("out")
+    assert typed("os-data --model m a.jsonl") == 0
+
+
+def test_a_file_named_like_a_command_is_given_with_its_folder(started: list[Any]) -> None:
+    assert typed("os-data ./preview -m m") == 0
+    assert started[0].data == ("./preview",)
+
+
+def test_a_file_named_nearly_like_a_command_is_data(
+    started: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "previews").mkdir()
+    assert typed("os-data previews -m m") == 0
+    assert started[0].data == ("previews",)
 
 
 D = "os-train sft d.jsonl -m m"
@@ -113,6 +183,18 @@ MISTAKES = {
     "os-train grpo d.jsonl": "method 'grpo' is not available yet in this version; available: sft",
     "os-train --gpus 2 sft d.jsonl": "flag --gpus stands before the command",
     "os-train sft": "os-train sft: DATA: required; --model: required (os-train sft --help)",
+    "os-data --gpus 2": "os-data: DATA: required; --model: required (os-data --help)",
+    "os-data preveiw d.jsonl": "os-data: unknown command 'preveiw'; did you mean preview? (os-data --help)",
+    "os-data d.jsonl -m m --epochs 3": "os-data: unknown flag --epochs (os-data --help)",
+    "os-data d.jsonl -m m --method kto": "--method: must be 'sft', 'dpo' or 'grpo', got 'kto'",
+    "os-data d.jsonl -m m --method grpo --overlong split": (
+        "os-data: --overlong split: has no meaning for method grpo; possible: drop, error"
+    ),
+    "os-data preview d.jsonl -m m --rows 0": "os-data preview: --rows: must be greater than 0, got '0'",
+    "os-data preview d.jsonl -m m --data-output x": "os-data preview: unknown flag --data-output",
+    "os-data inspect": "os-data inspect: KEY|PATH: required (os-data inspect --help)",
+    "os-data inspect a b": "os-data inspect: unexpected argument 'b' (os-data inspect --help)",
+    "os-train demo d.jsonl": "os-train demo: unexpected argument 'd.jsonl' (os-train demo --help)",
     "os-train sft --epoch 3 d.jsonl": "os-train sft: unknown flag --epoch; did you mean --epochs?",
     f"{D} --max_seq_length 3": "unknown flag --max_seq_length; did you mean --max-seq-length?",
     f"{D} --ep 3": "unknown flag --ep (os-train sft --help)",
@@ -122,8 +204,13 @@ MISTAKES = {
     f"{D} --lr": "os-train sft: --lr needs a value",
     f"{D} --lr --epochs 3": "os-train sft: --lr needs a value",
     f"{D} --gradient-checkpointing=1": "--gradient-checkpointing takes no value",
-    f"{D} other.jsonl": "unexpected argument 'other.jsonl'",
-    f"{D} --input other.jsonl": "DATA is given twice",
+    f"{D} --input other.jsonl": "DATA is given both with and without a flag",
+    f"{D} --tmux": "--tmux: not needed any more, every GPU gets a process of its own; drop it",
+    f"{D} --map messages": "--map: must be NAME=COLUMN, such as messages=dialogue, got ['messages']",
+    f"{D} --map a=b --map a=c": "--map: names one thing twice",
+    f"{D} --eval-size 1.5": "--eval-size: must be a share such as 0.05 or a number of rows such as 500",
+    f"{D} --samples-from head": "--samples-from head: has no effect without samples; give both",
+    f"{D} ''": "DATA: must not be empty, got ''",
     f"{D} --gpus 0": "os-train sft: --gpus: at least 1 GPU is needed, got '0' (os-train sft --help)",
     f"{D} --gpus -1": "--gpus: at least 1 GPU is needed, got '-1'",
     f"{D} --gpus two": "--gpus: give a number of GPUs (2), device ids (0,3) or \"auto\", got 'two'",
@@ -150,7 +237,7 @@ def test_a_mistake_is_one_line_on_stderr_and_exit_2(line: str, started: list[Any
     out, err = capsys.readouterr()
     assert (out, err.count("\n"), started) == ("", 1, [])
     assert MISTAKES[line] in err
-    assert err.startswith("os-train") and "training." not in err
+    assert err.startswith("os-") and "training." not in err
 
 
 def test_usage_errors_survive_pickling() -> None:

@@ -3,16 +3,26 @@
 import pytest
 from pydantic import BaseModel
 
-from flows.cli.commands import COMMANDS, METHODS
-from flows.cli.flags import METAVARS, SHORT, Flag, flags_of
+from flows.cli.flags import METAVARS, REPEATABLE, SHORT, Flag
+from flows.cli.os_data import INSPECT, PREPARE, PREVIEW
+from flows.cli.os_train import DEMO, METHODS, SFT
 from flows.cli.parser import accepted_spellings, parse_flags
 from flows.cli.sections import SECTIONS, by_section
 from flows.cli.settings import training_config
 from opensloth_core.config.builder import names_of, nested_settings
 from opensloth_core.config.opensloth import OpenSlothConfig
 
-FLAGS = flags_of(OpenSlothConfig)
+COMMANDS = [SFT, DEMO, PREPARE, PREVIEW, INSPECT]
+FLAGS = SFT.flags
 REQUIRED = {"data": "some.jsonl", "model": "some-model"}
+
+GIVEN: dict[str, list[tuple[str, object]]] = {
+    "data": [("other.jsonl", ("other.jsonl",))],
+    "map": [("messages=talk", {"messages": "talk"}), ("role.user=me", {"role.user": "me"})],
+    "eval_size": [("5%", 0.05), ("0.25", 0.25), ("500", 500.0)],
+}
+NEEDED = {"samples_from": {"samples": "9"}}
+"""What must be given too for a setting to have an effect."""
 
 
 def leaf_models() -> list[tuple[type[BaseModel], str]]:
@@ -29,6 +39,8 @@ def other_values(flag: Flag) -> list[tuple[str, object]]:
     """Texts a user may type for this flag, none the default, with what they must become."""
     if flag.name in ("data_output", "output"):
         return [("some/dir", "some/dir")]
+    if flag.name in GIVEN:
+        return GIVEN[flag.name]
     if "|" in flag.metavar:
         return [(choice, choice) for choice in flag.metavar.split("|") if choice != flag.default]
     if flag.metavar == "A,B,…":
@@ -53,25 +65,27 @@ def test_flat_names_and_spellings_are_unique() -> None:
     assert not {"-h", "--help"} & set(spellings)
 
 
-@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_every_flag_has_help_and_a_section(command) -> None:
-    flags = flags_of(command.settings)
+    flags = command.flags
     assert all(flag.help.endswith(".") for flag in flags)
     placed = [flag.name for members in by_section(flags).values() for flag in members]
     assert sorted(placed) == sorted(flag.name for flag in flags)
 
 
 def test_the_tables_of_the_command_line_name_existing_settings() -> None:
-    known = {flag.name for flag in FLAGS} | {flag.group for flag in FLAGS}
+    flags = [flag for command in COMMANDS for flag in command.flags]
+    known = {flag.name for flag in flags} | {flag.group for flag in flags}
     listed = {name for names in SECTIONS.values() for name in names}
     assert listed <= known
     assert set(SHORT) <= known
-    assert set(METAVARS) <= known
+    assert set(METAVARS) | set(REPEATABLE) <= known
 
 
 @pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
 def test_every_spelling_of_a_flag_sets_its_setting_and_only_that(flag: Flag) -> None:
-    default = training_config(REQUIRED, method="sft")
+    needed = NEEDED.get(flag.name, {})
+    default = training_config({**REQUIRED, **needed}, method="sft")
     for spelling in accepted_spellings(flag):
         if flag.is_switch:
             cases = [([spelling], not spelling.startswith("--no-"))]
@@ -79,7 +93,7 @@ def test_every_spelling_of_a_flag_sets_its_setting_and_only_that(flag: Flag) -> 
             cases = [([spelling, text], value) for text, value in other_values(flag)]
             cases += [([f"{spelling}={text}"], v) for text, v in other_values(flag) if spelling[1] == "-"]
         for words, expected in cases:
-            config = config_from(words)
+            config = config_from([*words, *(f"--{name}={value}" for name, value in needed.items())])
             arrived = value_of(config, flag)
             assert (str(arrived) if flag.metavar == "DIR" else arrived) == expected
             assert arrived != value_of(default, flag)
@@ -88,13 +102,28 @@ def test_every_spelling_of_a_flag_sets_its_setting_and_only_that(flag: Flag) -> 
 
 
 def test_data_stands_without_a_flag_anywhere_on_the_line() -> None:
-    assert parse_flags(FLAGS, ["d.jsonl", "--model", "m"])["data"] == "d.jsonl"
-    assert parse_flags(FLAGS, ["--model", "m", "d.jsonl"])["data"] == "d.jsonl"
+    assert parse_flags(FLAGS, ["d.jsonl", "--model", "m"])["data"] == ["d.jsonl"]
+    assert parse_flags(FLAGS, ["--model", "m", "d.jsonl"])["data"] == ["d.jsonl"]
     assert parse_flags(FLAGS, ["--model", "m", "d.jsonl", "-g2"]) == {
-        "data": "d.jsonl",
+        "data": ["d.jsonl"],
         "model": "m",
         "gpus": "2",
     }
+
+
+def test_several_files_are_given_anywhere_and_a_name_with_a_dash_after_two() -> None:
+    assert parse_flags(FLAGS, ["a", "--model", "m", "b"])["data"] == ["a", "b"]
+    assert parse_flags(FLAGS, ["--input", "a", "--input", "b"])["data"] == ["a", "b"]
+    assert parse_flags(FLAGS, ["a", "--", "-b", "--model"]) == {"data": ["a", "-b", "--model"]}
+
+
+@pytest.mark.parametrize("flag", PREPARE.flags, ids=lambda flag: flag.name)
+def test_os_data_has_the_data_flags_of_os_train_with_the_same_help(flag: Flag) -> None:
+    if flag.name == "method":
+        return
+    (same,) = [other for other in FLAGS if other.name == flag.name]
+    assert (same.help, same.metavar, same.default) == (flag.help, flag.metavar, flag.default)
+    assert set(same.spellings) <= set(flag.spellings)
 
 
 def test_every_alias_of_more_than_one_letter_is_a_flag() -> None:
@@ -110,7 +139,7 @@ def test_every_alias_of_more_than_one_letter_is_a_flag() -> None:
 
 def test_what_is_not_given_is_absent() -> None:
     assert parse_flags(FLAGS, []) == {}
-    assert parse_flags(FLAGS, ["d.jsonl", "--epochs", "3"]) == {"data": "d.jsonl", "epochs": "3"}
+    assert parse_flags(FLAGS, ["d.jsonl", "--epochs", "3"]) == {"data": ["d.jsonl"], "epochs": "3"}
 
 
 def test_every_method_is_given_by_its_command() -> None:

@@ -5,10 +5,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from flows.cli.finetune import finetune_job
 from flows.cli.run import show_run
 from opensloth_core.config.batch import batch_plan
 from opensloth_core.config.opensloth import OpenSlothConfig
@@ -19,6 +21,8 @@ CONFIG = OpenSlothConfig.of({"data": "d.jsonl", "model": "m"})
 
 WAITING_RUN = """
 import sys, time
+from dataclasses import replace
+from flows.cli.finetune import finetune_job
 from flows.cli.run import show_run
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.runs.directory import RunDirectory
@@ -31,7 +35,8 @@ def work(config, run_dir):
         print("cleaned up", flush=True)
 
 config = OpenSlothConfig.of({"data": "d.jsonl", "model": "m"})
-sys.exit(show_run(config, RunDirectory.create(config), work))
+job = replace(finetune_job("sft"), work=work)
+sys.exit(show_run(job, config, RunDirectory.create(config)))
 """
 
 
@@ -42,7 +47,8 @@ Work = Callable[[OpenSlothConfig, Path], None]
 def show(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Work], int]:
     """Shows a run whose work is the test's own."""
     monkeypatch.setenv("OPENSLOTH_HOME", str(tmp_path))
-    return lambda work: show_run(CONFIG, RunDirectory.create(CONFIG), work)
+    job = finetune_job("sft")
+    return lambda work: show_run(replace(job, work=work), CONFIG, RunDirectory.create(CONFIG))
 
 
 @pytest.mark.parametrize(

@@ -5,16 +5,24 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 HEAVY = {"torch", "prefect", "transformers", "trl", "peft", "unsloth", "datasets", "pyarrow", "numpy", "rich"}
 BARE_PYDANTIC = ["-c", "import pydantic\nclass Settings(pydantic.BaseModel):\n    seed: int = 42"]
 HELP = ["-m", "flows.cli", "sft", "--help"]
+HELPS = [HELP, ["-m", "flows.cli.os_data", "--help"], ["-m", "flows.cli.os_data", "preview", "--help"]]
 
 PARSE_ONLY = """
 import sys
 from dataclasses import replace
-from flows.cli import main
-main.COMMANDS = {name: replace(c, run=lambda config: 0) for name, c in main.COMMANDS.items()}
-assert main.main(["sft", "d.jsonl", "--model", "m", "--gpus", "2", "--lr", "1e-4"]) == 0
+from flows.cli.main import main
+from flows.cli.os_data import OS_DATA
+from flows.cli.os_train import OS_TRAIN, SFT
+nothing = lambda config: 0
+train = replace(OS_TRAIN, commands={"sft": replace(SFT, run=nothing)})
+data = replace(OS_DATA, default=replace(OS_DATA.default, run=nothing))
+assert main(train, ["sft", "d.jsonl", "--model", "m", "--gpus", "2", "--lr", "1e-4"]) == 0
+assert main(data, ["d.jsonl", "--model", "m", "--method", "dpo"]) == 0
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
 
@@ -32,8 +40,9 @@ def median_seconds(words: list[str], repeats: int = 5) -> float:
     return statistics.median(times)
 
 
-def test_help_imports_nothing_heavy() -> None:
-    trace = python("-X", "importtime", *HELP).stderr
+@pytest.mark.parametrize("words", HELPS, ids=" ".join)
+def test_help_imports_nothing_heavy(words: list[str]) -> None:
+    trace = python("-X", "importtime", *words).stderr
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in trace.splitlines()}
     assert "pydantic" in imported
     assert not imported & HEAVY

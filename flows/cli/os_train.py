@@ -1,12 +1,14 @@
-"""The commands of `os-train`, one entry each: what help says and what runs."""
+"""`os-train` and its commands."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
+from flows.cli.command import Command, Program
+from flows.cli.main import main
 from flows.cli.settings import training_config
 from opensloth_core.config.base import Settings
 from opensloth_core.config.opensloth import OpenSlothConfig
@@ -22,33 +24,12 @@ class DemoSettings(Settings):
     """Also copy the trained adapter to this new or empty folder; the run directory keeps the original."""
 
 
-@dataclass(frozen=True)
-class Command:
-    """One subcommand."""
-
-    name: str
-    summary: str
-    """One sentence for the overview."""
-
-    usage: str
-    description: str
-    examples: tuple[str, ...]
-    settings: type[Settings]
-    """The model its flags are generated from."""
-
-    configure: Callable[[Mapping[str, Any]], Any]
-    """From the given flags to what `run` takes."""
-
-    run: Callable[[Any], int]
-    """Does the work and returns the exit code; imports what it needs only then."""
-
-
 def _sft_config(given: Mapping[str, Any]) -> OpenSlothConfig:
     return training_config(given, method="sft")
 
 
 def _finetune(config: OpenSlothConfig) -> int:
-    from flows.cli.run import run_finetune
+    from flows.cli.finetune import run_finetune
 
     return run_finetune(config)
 
@@ -62,7 +43,7 @@ def _demo(settings: DemoSettings) -> int:
 SFT = Command(
     name="sft",
     summary="Supervised fine-tuning: learn to answer as the examples do.",
-    usage="os-train sft DATA --model MODEL [flags]",
+    usage="os-train sft DATA … --model MODEL [flags]",
     description=(
         "Fine-tunes a model on examples of conversations or of questions and answers. The data is"
         " prepared first; a run whose prepared data exists already reuses it."
@@ -70,12 +51,13 @@ SFT = Command(
     examples=(
         "os-train sft my_data.jsonl --model embedded --max-steps 20",
         "os-train sft my_data.jsonl -m unsloth/gemma-3-4b-it --gpus 2 --epochs 3",
-        "os-train sft my_data.jsonl -m unsloth/gemma-3-4b-it -g 0,3 -b 4 --lr 1e-4 \\\n"
-        "      --samples 1000 --output my_adapter",
+        "os-train sft a.jsonl b.parquet -m unsloth/gemma-3-4b-it -g 0,3 -b 4 \\\n"
+        "      --lr 1e-4 --samples 1000 --output my_adapter",
     ),
     settings=OpenSlothConfig,
     configure=_sft_config,
     run=_finetune,
+    hidden=("method",),
 )
 
 DEMO = Command(
@@ -93,5 +75,17 @@ DEMO = Command(
 )
 
 METHODS = {"sft": SFT}
-COMMANDS = {**METHODS, "demo": DEMO}
-PLANNED_METHODS = ("dpo", "grpo")
+OS_TRAIN = Program(
+    name="os-train",
+    purpose=(
+        "Fine-tune a language model on your own data: one command from raw rows to a"
+        " trained adapter, on every GPU of this machine."
+    ),
+    commands={**METHODS, "demo": DEMO},
+    planned=("dpo", "grpo"),
+)
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main(OS_TRAIN))

@@ -1,0 +1,69 @@
+"""What a command and a program are: one entry each for help, parsing and running."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flows.cli.flags import POSITIONAL, Flag, flags_of
+from opensloth_core.config.base import Settings
+from opensloth_core.config.data import DatasetPrepConfig
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of a program."""
+
+    name: str
+    """The word it is called by; empty for the one that needs none."""
+
+    summary: str
+    """One sentence for the overview."""
+
+    usage: str
+    description: str
+    examples: tuple[str, ...]
+    settings: type[Settings]
+    """The model its flags are generated from."""
+
+    configure: Callable[[Mapping[str, Any]], Any]
+    """From the given flags to what `run` takes."""
+
+    run: Callable[[Any], int]
+    """Does the work and returns the exit code; imports what it needs only then."""
+
+    hidden: tuple[str, ...] = ()
+    """Settings that are no flags here."""
+
+    positional: str = POSITIONAL
+    """The setting that is given without a flag."""
+
+    also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Further spellings of flags, by setting."""
+
+    @property
+    def flags(self) -> list[Flag]:
+        return flags_of(self.settings, self.hidden, self.positional, self.also)
+
+    @property
+    def takes_data(self) -> bool:
+        return issubclass(self.settings, DatasetPrepConfig)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A console script."""
+
+    name: str
+    purpose: str
+    commands: Mapping[str, Command]
+    """By the word that calls them."""
+
+    default: Command | None = None
+    """The command that no word calls."""
+
+    planned: tuple[str, ...] = ()
+    """Names of commands to come."""
+
+    def called(self, command: Command) -> str:
+        """`os-train sft`, or `os-data` for its default command."""
+        return f"{self.name} {command.name}".strip()

@@ -1,0 +1,121 @@
+"""Prepared data by what a person calls it, and what there is to say about it."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from opensloth_core.data.shard import UNITS_FILE
+from opensloth_core.errors import ConfigError
+from opensloth_core.store.artifact import MANIFEST, damage
+from opensloth_core.store.prepared import PreparedManifest, prepared_dir
+
+LAUNCH_FILE = "launch.json"
+MAX_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard file."""
+
+    name: str
+    num_rows: int
+    num_tokens: int
+    num_trained: int
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """Prepared data on disk."""
+
+    folder: Path
+    manifest: PreparedManifest
+    damage: str | None
+    """What is wrong with its files, if anything."""
+
+    shards: tuple[Shard, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(record.size_bytes for record in self.manifest.files.values())
+
+    def as_json(self) -> Mapping[str, Any]:
+        """Everything, for a program."""
+        return {
+            "folder": str(self.folder),
+            "damage": self.damage,
+            "size_bytes": self.size_bytes,
+            **self.manifest.model_dump(mode="json"),
+            "shards": [vars(shard) for shard in self.shards],
+        }
+
+
+def inspect(called: str) -> Inspected:
+    """Prepared data by its key, the beginning of one, its folder, a copy's folder or the folder of a run.
+
+    Raises:
+        ConfigError: there is none, or several keys begin so.
+    """
+    folder = _folder(called)
+    try:
+        manifest = PreparedManifest.model_validate_json((folder / MANIFEST).read_text())
+    except (OSError, ValueError) as err:
+        reason = str(err).splitlines()[0]
+        raise ConfigError(f"{called}: {folder / MANIFEST} is not that of prepared data: {reason}") from err
+    problem = damage(folder, manifest.files)
+    return Inspected(folder, manifest, problem, () if problem else tuple(_shards(folder, manifest)))
+
+
+def _folder(called: str) -> Path:
+    path = Path(called).expanduser()
+    if path.name == MANIFEST:
+        path = path.parent
+    if path.is_dir():
+        if (path / MANIFEST).is_file():
+            return path.absolute()
+        if (path / LAUNCH_FILE).is_file():
+            return prepared_dir(json.loads((path / LAUNCH_FILE).read_text())["prepared_key"])
+        raise ConfigError(f"{called}: is no folder of prepared data (it has no {MANIFEST})")
+    if path.exists():
+        raise ConfigError(f"{called}: is a file; give a key or the folder of prepared data")
+    if os.sep in called:
+        raise ConfigError(f"{called}: no such folder; give a key or the folder of prepared data")
+    found = [folder for folder in _newest_first() if folder.name.startswith(called.lower())]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ConfigError(f"{called}: {len(found)} keys begin so; give more of one: {_named(found)}")
+    others = _newest_first()
+    known = f"the newest keys: {_named(others)}" if others else "nothing is prepared yet"
+    raise ConfigError(f"{called}: no prepared data has this key ({known})")
+
+
+def _newest_first() -> list[Path]:
+    store = prepared_dir("")
+    folders = [path.parent for path in store.glob(f"[!.]*/{MANIFEST}")] if store.is_dir() else []
+    return sorted(folders, key=lambda folder: -folder.stat().st_mtime_ns)
+
+
+def _named(folders: list[Path]) -> str:
+    others = f" and {len(folders) - MAX_NAMED} more" if len(folders) > MAX_NAMED else ""
+    return ", ".join(folder.name[:12] for folder in folders[:MAX_NAMED]) + others
+
+
+def _shards(folder: Path, manifest: PreparedManifest) -> list[Shard]:
+    with pa.memory_map(str(folder / UNITS_FILE)) as file:
+        table = pa.ipc.open_stream(file).read_all()
+        columns = {name: table[name].to_numpy() for name in table.column_names}
+    counts = [
+        np.bincount(columns["shard"], weights=weights, minlength=len(manifest.shards))
+        for weights in (None, columns["num_tokens"], columns["num_trained"])
+    ]
+    return [
+        Shard(name, int(rows), int(tokens), int(trained), manifest.files[name].size_bytes)
+        for name, rows, tokens, trained in zip(manifest.shards, *counts, strict=True)
+    ]
