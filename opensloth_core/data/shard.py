@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from opensloth_core.data.arrow_numbers import arrow_array
 from opensloth_core.data.tokenize import IntArray
 from opensloth_core.data.units import Units
 from opensloth_core.runs.events import Progress, no_progress
@@ -80,9 +81,9 @@ def write_shards(
         row_U[own] = np.arange(len(own))
         num_trained_U[own] = _write(folder / name, units, own, progress, num_written)
         num_written += len(own)
-    table = pa.table([shard_U, row_U, units.num_tokens_U, num_trained_U], schema=_UNITS_SCHEMA)
+    columns = [arrow_array(column) for column in (shard_U, row_U, units.num_tokens_U, num_trained_U)]
     with pa.ipc.new_stream(str(folder / UNITS_FILE), _UNITS_SCHEMA) as writer:
-        writer.write_table(table)
+        writer.write_batch(pa.record_batch(columns, schema=_UNITS_SCHEMA))
     return WrittenUnits(names, units.num_tokens_U, num_trained_U)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from opensloth_core.data.arrow_numbers import arrow_array, list_array, numpy_view
 from opensloth_core.data.encode import EncodedChunk
 from opensloth_core.data.tokenize import BoolArray, IntArray
 
@@ -28,13 +29,6 @@ _SCHEMA = pa.schema(
         "columns": pa.string(),
     }
 )
-
-
-def list_array(values: npt.NDArray[np.generic], lengths: npt.NDArray[np.integer]) -> pa.ListArray:
-    """Rows of `lengths` values each, cut from `values`."""
-    offsets = np.zeros(len(lengths) + 1, dtype=np.int32)
-    np.cumsum(lengths, out=offsets[1:])
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
 
 
 class TokenWriter:
@@ -57,11 +51,11 @@ class TokenWriter:
         columns = [
             list_array(chunk.input_ids_T, chunk.lengths_E),
             list_array(chunk.trained_T.view(np.uint8), chunk.lengths_E),
-            pa.array(chunk.row_E),
-            pa.array(chunk.group_E),
-            pa.array(chunk.num_prompt_E),
-            pa.array(chunk.num_chosen_E),
-            pa.array(chunk.columns_E, type=pa.string()),
+            arrow_array(chunk.row_E),
+            arrow_array(chunk.group_E),
+            arrow_array(chunk.num_prompt_E),
+            arrow_array(chunk.num_chosen_E),
+            _texts(chunk.columns_E),
         ]
         self._writer.write_batch(pa.record_batch(columns, schema=_SCHEMA))
         self.num_batches += 1
@@ -74,14 +68,19 @@ def token_batches(path: Path) -> list[pa.RecordBatch]:
         return list(pa.ipc.open_stream(source))
 
 
+def _texts(values: list[str | None]) -> pa.Array:
+    has_text = any(value is not None for value in values)
+    return pa.array(values, type=pa.string()) if has_text else pa.nulls(len(values), pa.string())
+
+
 class TokenTable:
     """The examples of some batches, one after another, by their index; only what is asked for is read."""
 
     def __init__(self, batches: Sequence[pa.RecordBatch]) -> None:
         self._batches = batches
-        self._ids = [batch["input_ids"].values.to_numpy() for batch in batches]
-        self._trained = [batch["trained"].values.to_numpy().view(np.bool_) for batch in batches]
-        self._ends = [batch["input_ids"].offsets.to_numpy() for batch in batches]
+        self._ids = [numpy_view(batch["input_ids"].values, np.int32) for batch in batches]
+        self._trained = [numpy_view(batch["trained"].values, np.uint8).view(np.bool_) for batch in batches]
+        self._ends = [numpy_view(batch["input_ids"].offsets, np.int32) for batch in batches]
         self.first_of_batch = np.cumsum([0, *(len(batch) for batch in batches)])
 
     def __len__(self) -> int:
@@ -93,7 +92,7 @@ class TokenTable:
 
     def column(self, name: str, dtype: npt.DTypeLike) -> npt.NDArray[np.generic]:
         """A column of numbers, shape [num examples]."""
-        return np.concatenate([np.empty(0, dtype), *(batch[name].to_numpy() for batch in self._batches)])
+        return np.concatenate([np.empty(0, dtype), *(numpy_view(b[name], dtype) for b in self._batches)])
 
     def columns(self, example: int) -> str | None:
         """The other columns of a GRPO row as JSON text."""
@@ -108,14 +107,6 @@ class TokenTable:
             ids.append(self._ids[batch][first:last])
             trained.append(self._trained[batch][first:last])
         return np.concatenate(ids), np.concatenate(trained)
-
-    def num_trained_E(self) -> IntArray:
-        """Trained tokens of each example, its first token, which nothing predicts, not counted."""
-        counts = [np.empty(0, np.int32)]
-        for trained, ends in zip(self._trained, self._ends, strict=True):
-            total = np.concatenate([[0], np.cumsum(trained, dtype=np.int64)])
-            counts.append((total[ends[1:]] - total[ends[:-1]]).astype(np.int32))
-        return np.concatenate(counts)
 
     def _slices(self, examples: Numbers, starts: IntArray, stops: IntArray) -> Iterator[tuple[int, int, int]]:
         batches, rows = self._place(examples)

@@ -8,9 +8,10 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
+from opensloth_core.data.arrow_numbers import list_array
 from opensloth_core.data.pack import Packs
 from opensloth_core.data.segments import Segments
-from opensloth_core.data.token_file import Numbers, TokenTable, list_array
+from opensloth_core.data.token_file import Numbers, TokenTable
 from opensloth_core.data.tokenize import IntArray
 
 IGNORE_INDEX = -100

@@ -24,8 +24,6 @@ def test_what_is_appended_is_read_back_by_example(tmp_path: Path) -> None:
     ids_T, trained_T = table.gather(np.array([3, 0, 2]), np.array([0, 1, 0]), np.array([1, 3, 2]))
     assert ids_T.tolist() == [40, 11, 12, 30, 31]
     assert trained_T.tolist() == [False, True, True, True, True]
-    # The table counts what the masks say.
-    assert table.num_trained_E().tolist() == [2, 1, 2, 0]
 
 
 def test_a_batch_may_be_read_several_times_and_in_any_order(tmp_path: Path) -> None:
@@ -47,4 +45,3 @@ def test_a_file_without_batches_is_an_empty_table(tmp_path: Path) -> None:
     assert len(table) == 0
     assert table.lengths_E.tolist() == [] and table.lengths_E.dtype == np.int32
     assert table.column("group", np.uint64).dtype == np.uint64
-    assert table.num_trained_E().tolist() == []
