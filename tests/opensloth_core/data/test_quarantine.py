@@ -58,8 +58,8 @@ def test_long_rows_are_no_sign_of_a_wrong_format() -> None:
         quarantine(*rows, row(60), row(61)).check(num_tried=100, num_usable=48, max_rejected=0.01)
     # Only the places of those that are too many are named.
     assert str(caught.value) == (
-        "train: 2 of 100 rows (2.0%) cannot be used, over the limit of 1%: a.jsonl:60: empty content; "
-        "a.jsonl:61: empty content; mend them or raise --max-rejected"
+        "train: 2 of 100 rows (2.0%) cannot be used, over the limit of 1%: "
+        "a.jsonl:60, a.jsonl:61: empty content; mend them or raise --max-rejected"
     )
 
 
