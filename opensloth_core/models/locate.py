@@ -1,13 +1,11 @@
 """From what the user calls a model to the folder it is in."""
 
-import socket
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from opensloth_core.errors import ModelError
+from opensloth_core.hub import is_hub_known
 from opensloth_core.models.embedded import EMBEDDED, embedded_model_dir
 from opensloth_core.store.home import home_dir
 
@@ -80,22 +78,9 @@ def _from_hub(model: str, fetch: Callable[..., str]) -> str:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return fetch(local_files_only=not _is_hub_known())
+        return fetch(local_files_only=not is_hub_known())
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, HTTPError, OSError) as err:
         raise ModelError(
             f"{model}: no such model folder, and not a hub model that can be reached "
             f'({type(err).__name__}); give a folder, a hub id such as org/name, or "embedded"'
         ) from err
-
-
-def _is_hub_known() -> bool:
-    """Whether the hub's name resolves. Without a network its client retries for a minute."""
-    from huggingface_hub.constants import ENDPOINT
-
-    if getproxies():
-        return True
-    try:
-        socket.getaddrinfo(urlsplit(ENDPOINT).hostname, None)
-    except OSError:
-        return False
-    return True

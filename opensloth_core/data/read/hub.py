@@ -1,21 +1,19 @@
 """Data sets of the Hugging Face hub: their ids, and the commit an id means."""
 
 import re
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from opensloth_core.data.read.input_file import InputFile
 from opensloth_core.data.read.names import is_data_name
 from opensloth_core.data.read.place import one_line
 from opensloth_core.data.read.splits import choose_split
 from opensloth_core.errors import DataError
+from opensloth_core.hub import is_hub_known
 
 _ID = re.compile(r"(?P<repo>[\w][\w.-]*/[\w][\w.-]*)(?::(?P<config>[^:@/]+))?(?:@(?P<revision>[^:@]+))?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -82,7 +80,7 @@ def _commit(source: str, hub_id: HubId) -> str:
     from huggingface_hub import HfApi
     from huggingface_hub.constants import HF_HUB_OFFLINE
 
-    if HF_HUB_OFFLINE or not _is_hub_known():
+    if HF_HUB_OFFLINE or not is_hub_known():
         if commit := _cached_commit(hub_id):
             return commit
         raise DataError(
@@ -159,16 +157,3 @@ def _without_progress_bars() -> Iterator[None]:
     finally:
         if not were_disabled:
             enable_progress_bars()
-
-
-def _is_hub_known() -> bool:
-    """Whether the hub's name resolves. Without a network its client retries for a minute."""
-    from huggingface_hub.constants import ENDPOINT
-
-    if getproxies():
-        return True
-    try:
-        socket.getaddrinfo(urlsplit(ENDPOINT).hostname, None)
-    except OSError:
-        return False
-    return True
