@@ -4,6 +4,7 @@ Plain child processes rather than multiprocessing's, since those run the caller'
 which a script without a guard does not survive.
 """
 
+import contextlib
 import os
 import pickle
 import signal
@@ -72,7 +73,8 @@ class HelperProcess:
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
             assert stream is not None, "the process has pipes"
-            stream.close()
+            with contextlib.suppress(BrokenPipeError):  # what it never read is written when closing
+                stream.close()
 
     def _died(self) -> HelperDied:
         code = self._process.wait()
