@@ -1,0 +1,1 @@
+"""The rewards that GRPO scores completions with; plain Python, no torch."""

@@ -1,0 +1,1 @@
+"""Is the final answer of a completion the reference's? The reward `math`."""

@@ -1,0 +1,128 @@
+"""The user's own rewards: functions from a place that is allowed, with their results checked."""
+
+import importlib
+import importlib.util
+import math
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from opensloth_core.errors import ConfigError, OpenSlothError, TrainingError
+from opensloth_core.rewards.completions import Completions
+from opensloth_core.rewards.reference import quoted
+from opensloth_core.rewards.reward import Reward
+from opensloth_core.store.home import home_dir
+
+MODULES_VARIABLE = "OPENSLOTH_REWARD_MODULES"
+_LOADED_PREFIX = "opensloth_user_rewards."
+
+
+def load_user_reward(name: str) -> Reward:
+    """The function `package.module:function` as a reward.
+
+    It may be in `$OPENSLOTH_HOME/rewards/package/module.py`, or in an installed module whose dotted
+    name is, or is below, one of those in `$OPENSLOTH_REWARD_MODULES` (comma separated).
+
+    Raises:
+        ConfigError: no such name, a place that is not allowed, or a module that does not load.
+    """
+    module_name, _, function_name = name.partition(":")
+    if not all(part.isidentifier() for part in [*module_name.split("."), function_name]):
+        raise ConfigError(f"reward {name}: must be package.module:function, such as my_rewards:politeness")
+    module = _load_file(name, module_name) or _load_module(name, module_name)
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise ConfigError(f"reward {name}: {module.__file__} has no function {function_name}")
+
+    def score(completions: Completions) -> list[float | None]:
+        try:
+            scores = function(completions)
+        except OpenSlothError:
+            raise
+        except (Exception, SystemExit) as err:
+            raise TrainingError(f"reward {name}: {_described(err)}") from err
+        return _checked(name, scores, len(completions))
+
+    lines = (function.__doc__ or "").strip().splitlines()
+    return Reward(name, score, (), lines[0] if lines else f"the user's own, in {module.__file__}")
+
+
+def _load_file(name: str, module_name: str) -> ModuleType | None:
+    folder = home_dir() / "rewards"
+    path = folder.joinpath(*module_name.split(".")).with_suffix(".py")
+    if not path.is_file():
+        return None
+    real = path.resolve()
+    if not real.is_relative_to(folder.resolve()):
+        raise ConfigError(
+            f"reward {name}: {path} leads out of {folder}, to {real}; put the file itself there"
+        )
+    full_name = _LOADED_PREFIX + module_name
+    spec = importlib.util.spec_from_file_location(full_name, real)
+    assert spec is not None and spec.loader is not None, real
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[full_name] = module  # dataclasses and pickling look a class's module up there
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as err:
+        del sys.modules[full_name]
+        raise ConfigError(f"reward {name}: {path} cannot be imported: {_described(err)}") from err
+    return module
+
+
+def _load_module(name: str, module_name: str) -> ModuleType:
+    prefixes = [part.strip() for part in os.environ.get(MODULES_VARIABLE, "").split(",") if part.strip()]
+    # A prefix ends where a dotted part ends, so that allowing `torch` does not allow `torchvision`.
+    if not any(f"{module_name}.".startswith(f"{prefix.rstrip('.')}.") for prefix in prefixes):
+        file = home_dir().joinpath("rewards", *module_name.split(".")).with_suffix(".py")
+        raise ConfigError(
+            f"reward {name}: the module {module_name} is not allowed to score; put it at {file}, or set "
+            f"{MODULES_VARIABLE}={','.join([*prefixes, module_name])}"
+        )
+    try:
+        return importlib.import_module(module_name)
+    except (Exception, SystemExit) as err:
+        raise ConfigError(f"reward {name}: {module_name} cannot be imported: {_described(err)}") from err
+
+
+def _described(err: BaseException) -> str:
+    """The exception on one line, with where it was raised."""
+    frame = err.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    code = frame.tb_frame.f_code if frame else None
+    where = f" ({Path(code.co_filename).name}:{frame.tb_lineno})" if code and frame else ""
+    message = " ".join(str(err).split())
+    return f"{type(err).__name__}{': ' if message else ''}{message}{where}"
+
+
+def _checked(name: str, scores: Any, num_completions: int) -> list[float | None]:
+    if not isinstance(scores, Iterable) or isinstance(scores, str | bytes | dict | set):
+        raise TrainingError(
+            f"reward {name}: gave {quoted(scores)}; must give a list with a number a completion"
+        )
+    scores = list(scores)
+    if len(scores) != num_completions:
+        raise TrainingError(
+            f"reward {name}: gave {len(scores)} scores for {num_completions} completions; "
+            "must give one for each"
+        )
+    return [_checked_score(name, index, score) for index, score in enumerate(scores)]
+
+
+def _checked_score(name: str, index: int, score: Any) -> float | None:
+    if score is None:
+        return None
+    try:
+        number = math.nan if isinstance(score, str | bytes) else float(score)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise TrainingError(
+            f"reward {name}: gave {quoted(score)} for completion {index}; must be a finite number, "
+            "or None where the reward does not apply"
+        )
+    return number

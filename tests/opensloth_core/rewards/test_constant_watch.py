@@ -1,0 +1,100 @@
+"""A reward that stays the same over the first steps stops the run with an explanation."""
+
+import json
+
+import pytest
+
+from opensloth_core.errors import TrainingError
+from opensloth_core.rewards.constant import ConstantRewardWatch
+
+
+def feed_constant(watch: ConstantRewardWatch, steps: int, value: float = 0.0) -> None:
+    for _ in range(steps):
+        watch.feed([value] * 4)
+
+
+def test_ten_constant_steps_stop_the_run() -> None:
+    watch = ConstantRewardWatch()
+    feed_constant(watch, 9)
+    with pytest.raises(TrainingError, match="the reward was 0 for every completion of the first 10 steps"):
+        watch.feed([0.0] * 4)
+
+
+def test_one_reward_that_differs_ends_the_watch() -> None:
+    watch = ConstantRewardWatch()
+    feed_constant(watch, 9)
+    watch.feed([0.0, 0.0, 0.0, 1.0])
+    feed_constant(watch, 50)
+
+
+def test_a_value_that_is_another_in_each_step_is_not_constant() -> None:
+    watch = ConstantRewardWatch(patience=3)
+    for step in range(20):
+        watch.feed([float(step)] * 4)
+
+
+def test_rounding_is_no_difference() -> None:
+    watch = ConstantRewardWatch(patience=2)
+    watch.feed([0.1 + 0.2, 0.3])
+    with pytest.raises(TrainingError, match=r"the reward was 0\.3 for every"):
+        watch.feed([0.3])
+
+
+def test_a_step_without_rewards_does_not_count() -> None:
+    watch = ConstantRewardWatch(patience=2)
+    feed_constant(watch, 1)
+    watch.feed([])
+    with pytest.raises(TrainingError, match="first 2 steps"):
+        feed_constant(watch, 1)
+
+
+def test_the_explanation_names_each_reward_and_what_to_do() -> None:
+    watch = ConstantRewardWatch(patience=2)
+    scores = {"math": [0.0, 0.0], "format": [0.0, None], "length": [0.25, 0.5], "code": [None, None]}
+    watch.feed([0.0, 0.0], scores, [False, False])
+    with pytest.raises(TrainingError) as caught:
+        watch.feed([0.0, 0.0], scores, [False, True])
+    assert str(caught.value) == (
+        "the reward was 0 for every completion of the first 2 steps, so there is nothing to learn from "
+        "(math: always 0; format: always 0; length: 0.25 to 0.5; code: applied to no row). "
+        "75% of the completions were cut at the token limit: raise max_completion_length, or ask for "
+        "shorter answers. Check that the column that math reads holds the right answers or tests. "
+        "The format was never met: describe it in the system prompt. "
+        "A higher temperature or more generations a prompt give rewards a chance to differ."
+    )
+
+
+def test_what_is_solved_already_is_said() -> None:
+    watch = ConstantRewardWatch(patience=1)
+    with pytest.raises(TrainingError, match="Everything is solved already: take harder data"):
+        watch.feed([1.0, 1.0], {"math": [1.0, 1.0]}, [True, True])
+
+
+def test_without_details_it_still_says_where_to_look() -> None:
+    with pytest.raises(TrainingError, match="Check the rewards' columns, the limit on the completions"):
+        feed_constant(ConstantRewardWatch(patience=1), 1, value=0.5)
+
+
+def test_a_resumed_watch_goes_on_the_same() -> None:
+    whole, first = ConstantRewardWatch(patience=4), ConstantRewardWatch(patience=4)
+    for watch in (whole, first):
+        watch.feed([0.0], {"math": [0.0]}, [False])
+        watch.feed([0.0], {"math": [0.0]}, [True])
+    second = ConstantRewardWatch(patience=4)
+    second.restore(json.loads(json.dumps(first.state())))
+    messages = []
+    for watch in (whole, second):
+        feed_constant(watch, 1)
+        with pytest.raises(TrainingError) as caught:
+            feed_constant(watch, 1)
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+    assert "math: always 0" in messages[0]
+
+
+def test_a_resumed_watch_that_was_over_stays_over() -> None:
+    watch = ConstantRewardWatch(patience=2)
+    watch.feed([0.0, 1.0])
+    resumed = ConstantRewardWatch(patience=2)
+    resumed.restore(json.loads(json.dumps(watch.state())))
+    feed_constant(resumed, 20)
