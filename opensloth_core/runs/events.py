@@ -6,8 +6,16 @@ views of it. Kinds of event, beside `time` (Unix seconds) and `kind`:
     state      state (see `RunState`), message?
     progress   phase, done, total (None when unknown)      a long piece of work moves
     prepared   key, cached, seconds, ledger                the data is ready
+    mark       rank, name: one of started, imported, loaded, data, joined, ready, trained, saved
     step       rank, world_size, step, total_steps, loss, grad_norm, learning_rate,
-               tokens, trained_tokens, tokens_per_second (of this rank), step_seconds, memory_bytes
+               tokens, trained_tokens, tokens_per_second (of this rank), step_seconds, memory_bytes,
+               data_wait_seconds, metrics (name -> number: what else the method measures)
+    eval       step, metrics, num_units, num_held_out, seconds
+               of the units held out, num_units were evaluated
+    generation moment (before | after), samples: prompt, completion, reference
+    checkpoint step, path, seconds, bytes                  what a run can resume from
+    resumed    step, checkpoint                            this attempt goes on from there
+    versions   package -> version, python, platform, devices
     message    level (info | warning | error), text        a line for the person watching
     result     adapter_dir, final_loss, tokens_per_second, seconds
 """
@@ -25,6 +33,7 @@ RunState = Literal[
     "warming",
     "training",
     "saving",
+    "evaluating",
     "completed",
     "failed",
     "cancelled",
@@ -60,9 +69,19 @@ class EventLog:
         finally:
             os.close(fd)
 
+    def mend(self) -> None:
+        """End a line that a killed process left half written, so that the next event is a line of its own."""
+        if self.path.exists() and not _ends_with_newline(self.path):
+            with self.path.open("ab") as file:
+                file.write(b"\n")
+
     def state(self, state: RunState, message: str | None = None) -> None:
         """Record that the run entered `state`."""
         self.write("state", state=state, **({"message": message} if message else {}))
+
+    def mark(self, name: str, rank: int) -> None:
+        """Record that a rank has come so far."""
+        self.write("mark", name=name, rank=rank)
 
     def message(self, text: str, level: Literal["info", "warning", "error"] = "info") -> None:
         """Record a line for the person watching."""
@@ -71,6 +90,14 @@ class EventLog:
     def progress(self, phase: str, done: int, total: int | None) -> None:
         """Record progress of a phase; a `Progress`."""
         self.write("progress", phase=phase, done=done, total=total)
+
+
+def _ends_with_newline(path: Path) -> bool:
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
 
 
 class EventReader:
@@ -90,7 +117,11 @@ class EventReader:
                 if not line.endswith(b"\n"):
                     return
                 self._offset += len(line)
-                yield json.loads(line)
+                try:
+                    event = json.loads(line)
+                except ValueError:  # torn by a kill
+                    continue
+                yield event
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:

@@ -76,3 +76,14 @@ def test_every_event_has_its_time_and_kind(tmp_path: Path) -> None:
     assert (progress["phase"], progress["done"], progress["total"]) == ("pack", 3, None)
     assert (message["level"], message["text"]) == ("warning", "careful\nnow")
     assert result["adapter_dir"] == str(tmp_path)
+
+
+def test_a_line_torn_by_a_kill_costs_only_itself(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events.jsonl")
+    log.message("before")
+    with log.path.open("ab") as file:
+        file.write(b'{"time": 1, "kind": "mess')
+    log.mend()
+    log.mend()
+    log.message("after")
+    assert [event["text"] for event in read_events(log.path)] == ["before", "after"]
