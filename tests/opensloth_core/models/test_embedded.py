@@ -1,7 +1,6 @@
 """The embedded model: built from the package's weights, whole, once, and with the right end token."""
 
 import importlib.util
-import os
 from pathlib import Path
 
 import pytest
@@ -135,40 +134,3 @@ def test_a_failed_build_leaves_nothing_that_passes_for_the_model(
     with pytest.raises(OSError, match="disk full"):
         embedded_model_dir(tmp_path)
     assert list((tmp_path / "models").iterdir()) == []
-
-
-def test_the_builder_that_lost_the_race_uses_the_winners_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def lose_race(gguf_path: Path, target_dir: Path) -> None:
-        write_fake_model(gguf_path, target_dir)
-        winner_dir = tmp_path / "models" / "SmolLM2-135M-Instruct"
-        winner_dir.mkdir()
-        (winner_dir / "config.json").write_text('{"built_by": "winner"}')
-
-    monkeypatch.setattr(embedded, "_find_gguf", lambda: tmp_path / "weights.gguf")
-    monkeypatch.setattr(embedded, "_convert_gguf", lose_race)
-
-    model_dir = embedded_model_dir(tmp_path)
-
-    assert (model_dir / "config.json").read_text() == '{"built_by": "winner"}'
-    assert list((tmp_path / "models").iterdir()) == [model_dir]
-
-
-def test_what_a_killed_build_left_is_removed_and_a_living_build_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(embedded, "_find_gguf", lambda: tmp_path / "weights.gguf")
-    monkeypatch.setattr(embedded, "_convert_gguf", write_fake_model)
-    killed_dir = tmp_path / "models" / ".SmolLM2-135M-Instruct-killed"
-    living_dir = tmp_path / "models" / ".SmolLM2-135M-Instruct-living"
-    killed_dir.mkdir(parents=True)
-    living_dir.mkdir()
-    two_hours_from_now = killed_dir.stat().st_mtime + 7200
-    monkeypatch.setattr(embedded.time, "time", lambda: two_hours_from_now)
-    os.utime(living_dir, (two_hours_from_now - 60, two_hours_from_now - 60))
-
-    embedded_model_dir(tmp_path)
-
-    assert not killed_dir.exists()
-    assert living_dir.exists()

@@ -1,0 +1,1 @@
+"""What preflight checks, one subject a file; nothing here writes anything."""

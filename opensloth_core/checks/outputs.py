@@ -1,0 +1,61 @@
+"""Whether the folders that results are exported to can be written."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from opensloth_core.errors import ConfigError
+
+
+def check_output(name: str, folder: Path) -> None:
+    """Refuse an output folder that holds something or cannot be written; leaves nothing behind.
+
+    Raises:
+        ConfigError: why it cannot be had.
+    """
+    try:
+        _check_output(name, folder)
+    except OSError as err:
+        raise ConfigError(f"{name} {folder}: cannot be read: {err.strerror}") from err
+
+
+def check_apart(output: Path | None, data_output: Path | None) -> None:
+    """Each export fills a new folder, so the data, which comes first, may not be put into the other's.
+
+    Raises:
+        ConfigError: the data's folder is the other's or lies in it.
+    """
+    if output is None or data_output is None:
+        return
+    data_folder = data_output.resolve()
+    if output.resolve() in (data_folder, *data_folder.parents):
+        raise ConfigError(
+            f"data_output {data_output}: is the folder of output {output} or lies in it; give two apart"
+        )
+
+
+def _check_output(name: str, folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{name} {folder}: exists and is not a folder")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ConfigError(f"{name} {folder}: the folder is not empty; give a new or empty one")
+    if os.path.ismount(folder):
+        raise ConfigError(
+            f"{name} {folder}: is a mount point, which cannot be replaced; give a new folder in it"
+        )
+    # A copy is made beside the folder and renamed into its place.
+    for place in (folder.absolute(), folder.absolute().parent):
+        _check_writable(name, folder, place)
+
+
+def _check_writable(name: str, folder: Path, base: Path) -> None:
+    while not base.exists():
+        base = base.parent
+    try:
+        # The superuser may write into what others protected; a folder nobody may write is meant so.
+        if not base.stat().st_mode & 0o222:
+            raise PermissionError(13, "it is read-only")
+        with tempfile.TemporaryDirectory(dir=base):
+            pass
+    except OSError as err:
+        raise ConfigError(f"{name} {folder}: cannot write to {base}: {err.strerror}") from err

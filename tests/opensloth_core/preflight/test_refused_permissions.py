@@ -1,0 +1,45 @@
+"""What belongs to others is refused in one line, with the system's reason."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def open_dir() -> Iterator[Path]:
+    """A folder everybody may read and nobody else may write."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_a_file_that_only_others_may_read(refused_to_nobody: Refused, open_dir: Path) -> None:
+    path = open_dir / "train.jsonl"
+    path.write_text("{}")
+    path.chmod(0o600)
+    assert refused_to_nobody(data=str(path), model="m") == f"{path}: cannot be read: Permission denied"
+
+
+def test_what_lies_in_a_folder_that_only_others_may_enter(refused_to_nobody: Refused, open_dir: Path) -> None:
+    data = open_dir / "train.jsonl"
+    data.write_text("{}")
+    (open_dir / "private" / "folder").mkdir(parents=True)
+    (open_dir / "private").chmod(0o700)
+    inside = open_dir / "private" / "folder"
+    denied = f"{inside}: cannot be read: Permission denied"
+    assert refused_to_nobody(data=str(inside), model="m") == denied
+    assert refused_to_nobody(data=str(data), model=str(inside)) == denied
+    assert refused_to_nobody(data=str(data), model="m", output=str(inside)) == f"output {denied}"
+
+
+def test_an_output_in_a_folder_of_others(refused_to_nobody: Refused, open_dir: Path) -> None:
+    data = open_dir / "train.jsonl"
+    data.write_text("{}")
+    output = open_dir / "out"
+    assert refused_to_nobody(data=str(data), model="m", output=str(output)) == (
+        f"output {output}: cannot write to {open_dir}: Permission denied"
+    )

@@ -1,0 +1,20 @@
+"""Models and adapters that a run cannot start from."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from opensloth_core.errors import ModelError
+
+Refused = Callable[..., str]
+
+
+def test_an_unknown_model_folder(refused: Refused) -> None:
+    assert refused(ModelError, model="./no/model") == "./no/model: no such model folder"
+    assert refused(ModelError, model="/no/model") == "/no/model: no such model folder"
+
+
+def test_a_folder_that_is_no_model(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert refused(ModelError, model=str(tmp_path / "empty")) == (
+        f"{tmp_path}/empty: not a model folder (it has no config.json)"
+    )
