@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.data.ledger import Ledger
+from opensloth_core.data.origins import file_names, write_origins
 from opensloth_core.data.pack import pack
 from opensloth_core.data.quarantine import Quarantine, QuarantinedRow
 from opensloth_core.data.segments import OVERLONG, TRUNCATED_AWAY, Fitted, Mask, Segments, fit
@@ -66,8 +67,13 @@ class Preparation:
         """Whether the rows that have tokens are enough for the sample."""
         return int(self._usable_R.sum()) >= (self._config.samples or 0)
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the files with rows, by their number in `origins.arrow`."""
+        return tuple(file_names(self._tokens.chunks))
+
     def write(self, folder: Path, num_shards: int, progress: Progress = no_progress) -> Ledger:
-        """Fill `folder` with shards, units.arrow, eval.arrow, rejected.jsonl and ledger.json.
+        """Fill `folder` with shards, units.arrow, origins.arrow, eval.arrow, rejected.jsonl, ledger.json.
 
         Progress has two phases: "pack" in examples and "write" in units.
 
@@ -91,6 +97,7 @@ class Preparation:
         units = self._units(train)
         progress("pack", len(train), len(train))
         written = write_shards(folder, units, num_shards, progress)
+        write_origins(folder, units, self._tokens)
         ledger = self._ledger(tried_R, held_R, quarantine, len(train), written)
         (folder / LEDGER_FILE).write_text(ledger.model_dump_json(indent=2) + "\n")
         return ledger

@@ -26,6 +26,9 @@ class Units(Protocol):
     def batch(self, numbers: Numbers) -> tuple[pa.RecordBatch, IntArray]:
         """Some units as rows, and the trained tokens of each."""
 
+    def examples(self, numbers: Numbers) -> tuple[Numbers, IntArray]:
+        """The examples of some units, one after another, and how many each has."""
+
 
 class PackUnits:
     """Packs: `input_ids`, `labels` (`IGNORE_INDEX` where not trained), `seq_lengths` of the examples."""
@@ -65,6 +68,11 @@ class PackUnits:
         num_trained_U = np.add.reduceat((labels_T != IGNORE_INDEX).astype(np.int32), first_token_U)
         return pa.record_batch(columns, schema=self.schema), num_trained_U
 
+    def examples(self, numbers: Numbers) -> tuple[Numbers, IntArray]:
+        packs = [self._packs[number] for number in numbers.tolist()]
+        num_examples_U = np.array([len(pack) for pack in packs], dtype=np.int32)
+        return self._segments.example_S[np.concatenate(packs)], num_examples_U
+
 
 class PairUnits:
     """Preference pairs: `prompt_ids`, `chosen_ids`, `rejected_ids`, the answers with their end tokens."""
@@ -91,6 +99,9 @@ class PairUnits:
             columns.append(list_array(ids_T, length[numbers]))
         return pa.record_batch(columns, schema=self.schema), (self._lengths[1] + self._lengths[2])[numbers]
 
+    def examples(self, numbers: Numbers) -> tuple[Numbers, IntArray]:
+        return self._examples[numbers], np.ones(len(numbers), np.int32)
+
 
 class PromptUnits:
     """Prompts: `prompt_ids`, and `columns`, JSON text of the prompt's messages and all that rewards read."""
@@ -107,3 +118,6 @@ class PromptUnits:
         texts = [self._table.columns(example) for example in examples.tolist()]
         columns = [list_array(ids_T, lengths), pa.array(texts, type=pa.string())]
         return pa.record_batch(columns, schema=self.schema), np.zeros(len(numbers), np.int32)
+
+    def examples(self, numbers: Numbers) -> tuple[Numbers, IntArray]:
+        return self._examples[numbers], np.ones(len(numbers), np.int32)

@@ -16,12 +16,11 @@ def main(run_dir: Path) -> None:
     """Prepare the data of a run into the store."""
     run = RunDirectory(run_dir)
     config, launch = run.preparation(), run.launch()
-    model_dir = Path(launch.model_dir)
-    key = prepared_key(config, model_dir, launch.world_size)
+    key = prepared_key(config, launch.tokenizer_folder, launch.world_size)
     if key.digest != launch.prepared_key:
         raise DataError(f"{config.data_title}: changed since the run began (or the tokenizer did); run again")
     if find_prepared(key.digest)[0] is None:
-        prepare(config, model_dir, launch.world_size, key, run.events.progress)
+        prepare(config, launch.tokenizer_folder, launch.world_size, key, run.events.progress)
 
 
 if __name__ == "__main__":

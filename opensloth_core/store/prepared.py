@@ -44,6 +44,9 @@ class PreparedManifest(Manifest):
     shards: tuple[str, ...]
     """Shard files, one a rank, in rank order."""
 
+    inputs: tuple[str, ...] = ()
+    """Names of the files with rows, by their number in `origins.arrow`."""
+
     ledger: Ledger
     """Where every row and token went."""
 
@@ -170,6 +173,7 @@ def prepare(
                 "gpus": num_shards,
             },
             shards=tuple(shard_name(shard, num_shards) for shard in range(num_shards)),
+            inputs=preparation.files,
             files=file_records(folder),
             ledger=ledger,
             created=time.time(),

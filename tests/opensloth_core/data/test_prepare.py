@@ -20,6 +20,7 @@ def test_every_row_ends_in_one_pack_with_only_its_answer_trained(jsonl: Write, p
     assert found.examples() == [(text_of(number), f"It is {number}.<|im_end|>") for number in range(100, 130)]
     assert sorted(path.name for path in found.folder.iterdir() if path.is_file()) == [
         "ledger.json",
+        "origins.arrow",
         "rejected.jsonl",
         "shard-00000-of-00002.arrow",
         "shard-00001-of-00002.arrow",
@@ -138,7 +139,7 @@ def test_the_same_data_gives_the_same_bytes_in_another_folder_under_another_name
         path.write_text("".join(json.dumps(question(number)) + "\n" for number in range(50)))
         found = prepared(path, samples=20, eval_size=4)
         contents.append({file.name: file.read_bytes() for file in found.folder.iterdir() if file.is_file()})
-    assert len(contents[0]) == 6
+    assert len(contents[0]) == 7
     assert contents[0] == contents[1]
 
 

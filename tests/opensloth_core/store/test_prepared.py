@@ -144,6 +144,7 @@ def test_prepared_data_is_found_whole_under_its_key(config: DatasetPrepConfig, h
     assert sorted(path.name for path in folder.iterdir()) == [
         "ledger.json",
         "manifest.json",
+        "origins.arrow",
         "rejected.jsonl",
         "shard-00000-of-00002.arrow",
         "shard-00001-of-00002.arrow",
