@@ -1,4 +1,4 @@
-"""From raw data to a fine-tuned model: preflight, prepare (cached), train on every GPU."""
+"""From raw data to a fine-tuned model: preflight, prepare (cached) beside the warm-up, train, publish."""
 
 import asyncio
 from pathlib import Path
@@ -6,10 +6,14 @@ from pathlib import Path
 from prefect import State, flow, runtime
 
 from flows.ended import cancelled
-from flows.prepare import prepared
+from flows.prepare import launched, prepared
 from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.errors import ConfigError
+from opensloth_core.launch.gang import together
 from opensloth_core.runs.directory import RunDirectory
-from opensloth_core.runs.life import recorded
+from opensloth_core.runs.life import recorded, reported
+from opensloth_core.runs.lock import run_lock
+from opensloth_core.runs.resume import open_run
 from tasks.preflight import check
 from tasks.publish_model import publish_model
 from tasks.train_model import train_model
@@ -21,16 +25,76 @@ def run_name() -> str:
 
 
 @flow(name="finetune-sft", flow_run_name=run_name, persist_result=False)
-async def finetune_sft(config: OpenSlothConfig, run_dir: Path | None = None) -> Path | State:
+async def finetune_sft(
+    config: OpenSlothConfig,
+    resume: str | None = None,
+    allow_drift: bool = False,
+    run_dir: Path | None = None,
+) -> Path | State:
     """Fine-tune a model on instruction data. Gives the folder of the adapter.
 
     Args:
         config: What to train on what, and how.
-        run_dir: An existing run directory to use; a new one when not given.
+        resume: A run that did not end well, to go on with, or "auto" for the newest of this configuration.
+        allow_drift: Go on although data, model, GPUs or settings are not what they were.
+        run_dir: A run directory that was opened already; a new one when not given.
     """
-    run = RunDirectory(run_dir) if run_dir else RunDirectory.create(config)
+    return await _run("sft", config, resume, allow_drift, run_dir)
+
+
+@flow(name="finetune-dpo", flow_run_name=run_name, persist_result=False)
+async def finetune_dpo(
+    config: OpenSlothConfig,
+    resume: str | None = None,
+    allow_drift: bool = False,
+    run_dir: Path | None = None,
+) -> Path | State:
+    """Align a model with preference pairs. Gives the folder of the adapter.
+
+    Args:
+        config: What to train on what, and how.
+        resume: A run that did not end well, to go on with, or "auto" for the newest of this configuration.
+        allow_drift: Go on although data, model, GPUs or settings are not what they were.
+        run_dir: A run directory that was opened already; a new one when not given.
+    """
+    return await _run("dpo", config, resume, allow_drift, run_dir)
+
+
+@flow(name="finetune-grpo", flow_run_name=run_name, persist_result=False)
+async def finetune_grpo(
+    config: OpenSlothConfig,
+    resume: str | None = None,
+    allow_drift: bool = False,
+    run_dir: Path | None = None,
+) -> Path | State:
+    """Reinforce what rewards score highly. Gives the folder of the adapter.
+
+    Args:
+        config: What to train on what, and how.
+        resume: A run that did not end well, to go on with, or "auto" for the newest of this configuration.
+        allow_drift: Go on although data, model, GPUs or settings are not what they were.
+        run_dir: A run directory that was opened already; a new one when not given.
+    """
+    return await _run("grpo", config, resume, allow_drift, run_dir)
+
+
+FLOWS = {"sft": finetune_sft, "dpo": finetune_dpo, "grpo": finetune_grpo}
+"""The flow of each method; three, since a flow's signature is its web form."""
+
+
+async def _run(
+    method: str, config: OpenSlothConfig, resume: str | None, allow_drift: bool, run_dir: Path | None
+) -> Path | State:
+    if config.method != method:
+        raise ConfigError(
+            f"method {config.method}: this flow is for {method}; start finetune-{config.method}"
+        )
+    if run_dir is None:
+        run = await asyncio.to_thread(open_run, config, resume, allow_drift)
+    else:
+        run = RunDirectory(run_dir)
     try:
-        with recorded(run):
+        with run_lock(run), reported(run), recorded(run):
             return await _finetune(run)
     except asyncio.CancelledError:
         return cancelled()
@@ -38,7 +102,13 @@ async def finetune_sft(config: OpenSlothConfig, run_dir: Path | None = None) -> 
 
 async def _finetune(run: RunDirectory) -> Path:
     checked = await asyncio.to_thread(check, run.path)
-    await prepared(run, checked.model_dir, checked.devices)
-    run.events.state("warming")
-    await train_model(run.path)
+    await launched(run, checked.start, checked.devices)
+    # The ranks import and load the model meanwhile, and wait for the data.
+    await together(_prepare(run), train_model(run.path))
     return publish_model(run.path)
+
+
+async def _prepare(run: RunDirectory) -> None:
+    manifest = await prepared(run)
+    run.events.state("warming")
+    run.mark_prepared(manifest.key)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from prefect import State, flow, runtime
@@ -9,8 +10,10 @@ from prefect import State, flow, runtime
 from flows.ended import cancelled
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.launch.devices import num_shards
-from opensloth_core.runs.directory import Launch, RunDirectory
+from opensloth_core.models.start import StartFolders
+from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.life import record_prepared, recorded
+from opensloth_core.runs.resume import start_point
 from opensloth_core.store.prepared import PreparedManifest, prepared_dir, prepared_key
 from tasks.preflight import check_data
 from tasks.prepare_dataset import prepared_or_cached
@@ -20,7 +23,7 @@ from tasks.publish_data import publish_data
 def run_name() -> str:
     """`data · dpo · gemma-3-4b-it · pairs · 2 GPUs`, from the parameters of the current flow run."""
     config = DatasetPrepConfig.of(runtime.flow_run.parameters["config"])
-    return f"data · {config.method} · {Path(config.model).name} · {config.data_title}"
+    return f"data · {config.method} · {config.model_title} · {config.data_title}"
 
 
 @flow(name="prepare-data", flow_run_name=run_name, persist_result=False)
@@ -43,16 +46,21 @@ async def _prepare(run: RunDirectory) -> Path:
     model_dir = await asyncio.to_thread(check_data, run.path)
     # Data may be prepared for GPUs that another machine has.
     devices = ("cpu",) * num_shards(run.preparation().gpus)
-    manifest = await prepared(run, model_dir, devices)
+    await launched(run, StartFolders.for_data(model_dir), devices)
+    manifest = await prepared(run)
     return publish_data(run.path) or prepared_dir(manifest.key)
 
 
-async def prepared(run: RunDirectory, model_dir: Path, devices: tuple[str, ...]) -> PreparedManifest:
-    """The data of a run, from the cache or made now: one shard a device."""
-    key = await asyncio.to_thread(prepared_key, run.preparation(), model_dir, len(devices))
-    run.write_launch(Launch(str(model_dir), devices, key.digest))
+async def launched(run: RunDirectory, start: StartFolders, devices: tuple[str, ...]) -> None:
+    """Record what the processes of a run start with; its data will have one shard a device."""
+    key = await asyncio.to_thread(prepared_key, run.preparation(), start.tokenizer_dir, len(devices))
+    run.write_launch(replace(start.launch(devices, key.digest), checkpoint=start_point(run)))
+
+
+async def prepared(run: RunDirectory) -> PreparedManifest:
+    """The data of a run, from the cache or made now."""
     run.events.state("preparing")
     began = time.perf_counter()
-    manifest, cached = await prepared_or_cached(run.path, key.digest)
+    manifest, cached = await prepared_or_cached(run.path, run.launch().prepared_key)
     record_prepared(run, manifest, cached, time.perf_counter() - began)
     return manifest

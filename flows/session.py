@@ -28,13 +28,13 @@ DEFAULTS = {
 }
 
 
-def run_finetune_sft(config: OpenSlothConfig, run_dir: Path) -> None:
-    """Run the fine-tuning flow; see `_run`."""
+def run_finetune(config: OpenSlothConfig, run_dir: Path) -> None:
+    """Run the flow of the configuration's method; see `_run`."""
 
     async def run() -> None:
-        from flows.finetune import finetune_sft
+        from flows.finetune import FLOWS
 
-        await finetune_sft(config, run_dir)
+        await FLOWS[config.method](config, run_dir=run_dir)
 
     _run(run, run_dir)
 

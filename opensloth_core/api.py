@@ -4,22 +4,26 @@ import asyncio
 import time
 from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from opensloth_core.checks.outputs import check_output
 from opensloth_core.config.builder import TrainingConfigBuilder
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError
 from opensloth_core.launch.devices import num_shards
 from opensloth_core.launch.gang import run_ranks
-from opensloth_core.models.locate import model_folder
-from opensloth_core.preflight import check_output, preflight
-from opensloth_core.runs.directory import Launch, RunDirectory
+from opensloth_core.models.start import fetch_tokenizer
+from opensloth_core.preflight import preflight
+from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.events import Progress, no_progress
 from opensloth_core.runs.export import export_prepared, export_results
-from opensloth_core.runs.life import record_prepared, recorded
+from opensloth_core.runs.find import AUTO, find_resumable
+from opensloth_core.runs.life import record_prepared, recorded, reported
+from opensloth_core.runs.lock import run_lock
+from opensloth_core.runs.resume import start_point, take_up
 from opensloth_core.store.prepared import (
     PreparedKey,
     PreparedManifest,
@@ -77,7 +81,11 @@ def run_prepare_data(
     config = DatasetPrepConfig.of(config)
     if config.data_output is not None:
         check_output("data_output", Path(config.data_output))
-    model_dir, shards = model_folder(config.model), num_shards(config.gpus)
+    return _prepared(config, fetch_tokenizer(config.model), progress)
+
+
+def _prepared(config: DatasetPrepConfig, model_dir: Path, progress: Progress = no_progress) -> PreparedData:
+    shards = num_shards(config.gpus)
     key = prepared_key(config, model_dir, shards)
     manifest, _ = find_prepared(key.digest)
     cached = manifest is not None
@@ -89,16 +97,24 @@ def run_prepare_data(
 
 
 def run_training(
-    config: OpenSlothConfig | Mapping[str, Any], prepared: PreparedData | None = None
+    config: OpenSlothConfig | Mapping[str, Any],
+    prepared: PreparedData | None = None,
+    resume: Path | str | None = None,
+    allow_drift: bool = False,
 ) -> TrainedModel:
     """Train on every device of the run, each in a process of its own, and wait for the result.
 
     Args:
-        config: settings; with `prepared` given, those the data was made with need not be repeated.
+        config: settings; with `prepared` given, those the data was made with need not be repeated, and with a
+            run to resume, none of its own.
         prepared: what `run_prepare_data` gave; prepared from `config.data` when not given.
+        resume: go on with a run that did not end well, in its own directory: its folder, its name or the
+            beginning of it, or "auto" for the newest unfinished one of this configuration, if there is one.
+        allow_drift: go on although data, model, GPUs or settings are not what they were.
 
     Raises:
-        ConfigError: a setting is wrong, or contradicts the prepared data.
+        ConfigError: a setting is wrong, or contradicts the prepared data; no such run to resume, one that is
+            completed or running, or one that would go on with something else than it had.
         DataError, ModelError: the input or the model cannot be used.
         TrainingError: a rank failed; the message names it.
     """
@@ -106,20 +122,30 @@ def run_training(
     builder = TrainingConfigBuilder()
     if prepared is not None:
         builder.with_manifest(prepared.manifest.preparation)
+    unfinished = None
+    if resume is not None and str(resume) != AUTO:
+        unfinished = find_resumable(resume)
+        builder.with_flags(unfinished.config().model_dump(exclude_unset=True) if unfinished else {})
     resolved = builder.with_flags(flags).build()
+    if str(resume) == AUTO:
+        unfinished = find_resumable(AUTO, resolved)
     checked = preflight(resolved)
     began = time.perf_counter()
     preparation = resolved.preparation.model_copy(update={"data_output": None})  # exported at the end
     if prepared is None:
-        prepared = run_prepare_data(preparation)
+        prepared = _prepared(preparation, checked.start.tokenizer_dir)
     else:
-        key = prepared_key(preparation, checked.model_dir, len(checked.devices))
+        key = prepared_key(preparation, checked.start.tokenizer_dir, len(checked.devices))
         _refuse_conflict(key, prepared.manifest)
-    run = RunDirectory.create(resolved)
-    with recorded(run):
-        run.write_launch(Launch(str(checked.model_dir), checked.devices, prepared.manifest.key))
+    launch = checked.start.launch(checked.devices, prepared.manifest.key)
+    if unfinished is not None:
+        take_up(unfinished, resolved, prepared.manifest.parts, launch, allow_drift)
+    run = unfinished or RunDirectory.create(resolved)
+    with run_lock(run), reported(run), recorded(run):
+        run.write_launch(replace(launch, checkpoint=start_point(run)))
         record_prepared(run, prepared.manifest, prepared.cached, seconds=time.perf_counter() - began)
         run.events.state("warming")
+        run.mark_prepared(prepared.manifest.key)
         _wait_for(run_ranks(run, on_line=lambda rank, line: None))
         adapter_dir = export_results(run)
     return TrainedModel(adapter_dir, run.path, run.final_loss())

@@ -25,7 +25,6 @@ async def train_model(run_dir: Path) -> Path:
     """
     run = RunDirectory(run_dir)
     devices = run.launch().devices
-    run.clear_rendezvous()
 
     def member(rank: int) -> Member:
         return lambda: train_rank(run_dir, rank, devices[rank])

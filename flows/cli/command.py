@@ -34,6 +34,9 @@ class Command:
     hidden: tuple[str, ...] = ()
     """Settings that are no flags here."""
 
+    extra: type[Settings] | None = None
+    """More flags, which say how a run is driven and are no part of its configuration."""
+
     positional: str = POSITIONAL
     """The setting that is given without a flag."""
 
@@ -42,7 +45,8 @@ class Command:
 
     @property
     def flags(self) -> list[Flag]:
-        return flags_of(self.settings, self.hidden, self.positional, self.also)
+        flags = flags_of(self.settings, self.hidden, self.positional, self.also)
+        return flags + (flags_of(self.extra) if self.extra else [])
 
     @property
     def takes_data(self) -> bool:
@@ -60,9 +64,6 @@ class Program:
 
     default: Command | None = None
     """The command that no word calls."""
-
-    planned: tuple[str, ...] = ()
-    """Names of commands to come."""
 
     def called(self, command: Command) -> str:
         """`os-train sft`, or `os-data` for its default command."""

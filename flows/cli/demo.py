@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.cli.finetune import run_finetune
+from flows.cli.request import FinetuneRequest
 from opensloth_core.config.builder import TrainingConfigBuilder
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import TrainingError
@@ -34,6 +35,7 @@ def demo_config(gpus: int, output: Path | None) -> OpenSlothConfig:
         "weight_decay": 0.0,
         "lora_rank": 16,
         "lora_alpha": 32,
+        "eval_generations": 0,  # it asks more questions itself
     }
     if output is not None:
         given["output"] = output
@@ -42,7 +44,7 @@ def demo_config(gpus: int, output: Path | None) -> OpenSlothConfig:
 
 def run_demo(gpus: int, output: Path | None) -> int:
     """Fine-tune, then ask the held-out questions; 0 when it learned them."""
-    return run_finetune(demo_config(gpus, output), afterwards=show_answers)
+    return run_finetune(FinetuneRequest(demo_config(gpus, output)), afterwards=show_answers)
 
 
 def show_answers(run: RunDirectory) -> int:

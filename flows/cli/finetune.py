@@ -1,31 +1,41 @@
 """What `os-train` does with a configuration."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from flows.cli.os_train import METHODS
+from flows.cli.request import FinetuneRequest
 from flows.cli.run import Job, run_job
 from flows.cli.summary import summary
 from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.events import read_events
+from opensloth_core.runs.find import last_state
+from opensloth_core.runs.resume import open_run, resume_line
 
-if TYPE_CHECKING:
-    from opensloth_core.runs.directory import RunDirectory
 
-
-def run_finetune(config: OpenSlothConfig, afterwards: Callable[["RunDirectory"], int] | None = None) -> int:
+def run_finetune(request: FinetuneRequest, afterwards: Callable[[RunDirectory], int] | None = None) -> int:
     """Fine-tune before a person's eyes and return the exit code.
 
     Args:
         afterwards: called with a run that succeeded; gives the exit code then.
     """
+    run: RunDirectory | None = None
 
-    def conclude(run: "RunDirectory") -> int:
+    def opened() -> RunDirectory:
+        nonlocal run
+        run = open_run(request.config, request.resume, request.allow_drift)
+        return run
+
+    def conclude(run: RunDirectory) -> int:
         print(summary(run.path, read_events(run.events_path)))
         return afterwards(run) if afterwards else 0
 
-    return run_job(finetune_job(config.method), config, conclude)
+    code = run_job(finetune_job(request.config.method), request.config, conclude, opened)
+    if code != 0 and run is not None and last_state(run) != "completed":
+        print(resume_line(run), file=sys.stderr)
+    return code
 
 
 def finetune_job(method: str) -> Job[OpenSlothConfig]:
@@ -41,6 +51,6 @@ def _refuse(config: OpenSlothConfig) -> None:
 
 def _work(config: OpenSlothConfig, run_dir: Path) -> None:
     # Imported with the console already up: Prefect alone takes seconds.
-    from flows.session import run_finetune_sft
+    from flows.session import run_finetune
 
-    run_finetune_sft(config, run_dir)
+    run_finetune(config, run_dir)

@@ -19,7 +19,7 @@ from opensloth_core.config.builder import names_of, nested_settings
 POSITIONAL = "data"
 """The setting given without a flag, where the command names no other."""
 
-REPEATABLE = frozenset({"data", "map"})
+REPEATABLE = frozenset({"data", "map", "reward"})
 """Settings that may be given several times on one line; their values reach pydantic as a list."""
 
 SHORT = {"model": "-m", "gpus": "-g", "output": "-o", "epochs": "-e", "batch_size": "-b"}
@@ -36,6 +36,9 @@ METAVARS = {
     "eval_size": "SHARE|N",
     "html": "FILE",
     "prepared": "KEY|PATH",
+    "batch_size": "N|auto",
+    "reward": "NAME[=WEIGHT]",
+    "init_from": "RUN",
 }
 """Where the type alone would say too much or too little."""
 
@@ -95,7 +98,7 @@ def flags_of(
     """Every leaf setting of `model`, nested groups flattened, in the order they are declared.
 
     Args:
-        hidden: settings that are no flags of this command.
+        hidden: settings, or groups of them, that are no flags of this command.
         positional: the setting that is given without a flag.
         also: further spellings of this command's flags, by setting.
     """
@@ -103,10 +106,12 @@ def flags_of(
     also = also or {}
     flags: list[Flag] = []
     for name, field in model.model_fields.items():
+        if name in hidden:
+            continue
         if name in groups:
             inner = groups[name]
             flags += [_flag(inner, n, f, name) for n, f in inner.model_fields.items()]
-        elif name not in hidden:
+        else:
             flags.append(_flag(model, name, field, None, positional, also.get(name, ())))
     return flags
 
@@ -166,7 +171,7 @@ def _without_none(annotation: Any) -> Any:
 
 
 def _shown_default(value: Any) -> str | None:
-    if value is None or value is False or value == {}:
+    if value is None or value is False or value in ({}, ()):
         return None
     if isinstance(value, float):
         return f"{value:g}"

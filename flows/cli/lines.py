@@ -1,12 +1,14 @@
 """Events as lines for a person; pure functions, no clock and no terminal."""
 
 from opensloth_core.runs.events import Event
+from opensloth_core.runs.report.numbers import duration, measure
 
 STATES = {
     "preparing": "preparing data",
     "warming": "loading the model",
     "training": "training",
-    "saving": "saving the adapter",
+    "saving": "saving the result",
+    "evaluating": "evaluating",
     "completed": "completed",
     "failed": "failed",
     "cancelled": "cancelled",
@@ -33,12 +35,19 @@ def lines_for(event: Event) -> list[str]:
             return [f"data: {data_origin(event)}"]
         case "step":
             return [step_line(event)]
+        case "eval":
+            return [f"held out, after step {event['step']}: {metrics_line(event)}"]
         case "message":
             level = event.get("level", "info")
             prefix = "" if level == "info" else f"{level}: "
             return [prefix + line for line in str(event["text"]).splitlines()]
         case _:
             return []
+
+
+def metrics_line(event: Event) -> str:
+    """What an evaluation found: `loss 1.25, perplexity 3.49`."""
+    return ", ".join(f"{name} {measure(name, value)}" for name, value in event["metrics"].items())
 
 
 def _state(event: Event) -> list[str]:
@@ -87,15 +96,3 @@ def data_origin(prepared: Event) -> str:
         return f"cached, nothing to prepare (key {key})"
     seconds = prepared.get("seconds")
     return f"prepared{f' in {duration(seconds)}' if seconds is not None else ''} (key {key})"
-
-
-def duration(seconds: float) -> str:
-    """`0.4 s`, `12 s`, `3 min 05 s`, `2 h 07 min`."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -76,8 +76,6 @@ def _not_a_command(program: Program, word: str) -> str | None:
         is_misspelt = meant and word.isalpha() and not Path(word).exists()
         return f"unknown command {word!r}{meant}" if is_misspelt else None
     methods = ", ".join(name for name, command in program.commands.items() if command.takes_data)
-    if word in program.planned:
-        return f"method {word!r} is not available yet in this version; available: {methods}"
     if word.startswith("-"):
         return f"flag {word} stands before the command; flags follow it, as in os-train sft DATA {word} …"
     return f"unknown method {word!r}" + (meant or f"; methods: {methods}")

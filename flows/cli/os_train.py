@@ -1,15 +1,15 @@
 """`os-train` and its commands."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from flows.cli.command import Command, Program
 from flows.cli.main import main
-from flows.cli.settings import training_config
+from flows.cli.request import FinetuneRequest, ResumeSettings, finetune_request
 from opensloth_core.config.base import Settings
 from opensloth_core.config.opensloth import OpenSlothConfig
 
@@ -24,20 +24,43 @@ class DemoSettings(Settings):
     """Also copy the trained adapter to this new or empty folder; the run directory keeps the original."""
 
 
-def _sft_config(given: Mapping[str, Any]) -> OpenSlothConfig:
-    return training_config(given, method="sft")
+class SelftestSettings(Settings):
+    """What is compared."""
+
+    gpus: PositiveInt | None = None
+    """How many GPUs to compare with one; all when not given, and two processes where there is no GPU."""
+
+    method: Literal["sft", "dpo", "all"] = "all"
+    """Which training methods to check."""
+
+    json_report: bool = False
+    """Print JSON, with every step."""
 
 
-def _finetune(config: OpenSlothConfig) -> int:
+def _configure(method: str) -> Callable[[Mapping[str, Any]], FinetuneRequest]:
+    return lambda given: finetune_request(given, method)
+
+
+def _finetune(request: FinetuneRequest) -> int:
     from flows.cli.finetune import run_finetune
 
-    return run_finetune(config)
+    return run_finetune(request)
 
 
 def _demo(settings: DemoSettings) -> int:
     from flows.cli.demo import run_demo
 
     return run_demo(settings.gpus, settings.output)
+
+
+def _selftest(settings: SelftestSettings) -> int:
+    from flows.cli.selftest import run_selftest
+
+    return run_selftest(
+        settings.gpus,
+        ("sft", "dpo") if settings.method == "all" else (settings.method,),
+        settings.json_report,
+    )
 
 
 SFT = Command(
@@ -55,9 +78,49 @@ SFT = Command(
         "      --lr 1e-4 --samples 1000 --output my_adapter",
     ),
     settings=OpenSlothConfig,
-    configure=_sft_config,
+    extra=ResumeSettings,
+    configure=_configure("sft"),
     run=_finetune,
-    hidden=("method",),
+    hidden=("method", "dpo", "grpo"),
+)
+
+DPO = Command(
+    name="dpo",
+    summary="Preference tuning: prefer the chosen answers to the rejected ones.",
+    usage="os-train dpo DATA … --model MODEL [flags]",
+    description=(
+        "Trains on pairs of a chosen and a rejected answer to the same prompt, held to the model as given:"
+        " where --model is an adapter, to the model with it."
+    ),
+    examples=(
+        "os-train dpo pairs.jsonl --model embedded --max-steps 20",
+        "os-train dpo pairs.jsonl -m my_adapter --gpus 2 --beta 0.1 --lr 5e-6",
+    ),
+    settings=OpenSlothConfig,
+    extra=ResumeSettings,
+    configure=_configure("dpo"),
+    run=_finetune,
+    hidden=("method", "grpo", "train_on"),
+)
+
+GRPO = Command(
+    name="grpo",
+    summary="Reinforcement learning: try several answers and reinforce what rewards score highly.",
+    usage="os-train grpo DATA … --model MODEL --reward NAME … [flags]",
+    description=(
+        "Samples completions of each prompt, scores them with the rewards, and makes the better ones of a"
+        " prompt likelier. Columns of the data, such as the right answer, are what rewards compare with."
+    ),
+    examples=(
+        "os-train grpo questions.jsonl --model embedded --reward math",
+        "os-train grpo gsm8k.jsonl -m my_adapter --reward math --reward format=0.2 \\\n"
+        "      --gpus 2 --num-generations 16",
+    ),
+    settings=OpenSlothConfig,
+    extra=ResumeSettings,
+    configure=_configure("grpo"),
+    run=_finetune,
+    hidden=("method", "dpo", "train_on"),
 )
 
 DEMO = Command(
@@ -74,15 +137,30 @@ DEMO = Command(
     run=_demo,
 )
 
-METHODS = {"sft": SFT}
+SELFTEST = Command(
+    name="selftest",
+    summary="Prove that several GPUs train what one does, on this machine.",
+    usage="os-train selftest [flags]",
+    description=(
+        "Trains a tiny model on generated data on one GPU, on all of them, and with accumulation, and"
+        " compares losses, gradient norms and final weights. Needs no network and leaves nothing behind;"
+        " takes up to a minute a run. On a machine without a GPU it compares CPU processes."
+    ),
+    examples=("os-train selftest", "os-train selftest --gpus 2 --method sft --json"),
+    settings=SelftestSettings,
+    configure=SelftestSettings.of,
+    run=_selftest,
+    also={"json_report": ("--json",)},
+)
+
+METHODS = {"sft": SFT, "dpo": DPO, "grpo": GRPO}
 OS_TRAIN = Program(
     name="os-train",
     purpose=(
         "Fine-tune a language model on your own data: one command from raw rows to a"
         " trained adapter, on every GPU of this machine."
     ),
-    commands={**METHODS, "demo": DEMO},
-    planned=("dpo", "grpo"),
+    commands={**METHODS, "demo": DEMO, "selftest": SELFTEST},
 )
 
 

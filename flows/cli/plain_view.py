@@ -3,8 +3,9 @@
 import time
 from typing import TextIO
 
-from flows.cli.lines import duration, is_echo, lines_for
+from flows.cli.lines import is_echo, lines_for
 from opensloth_core.runs.events import Event
+from opensloth_core.runs.report.numbers import duration
 
 SECONDS_BETWEEN_LINES = 5.0
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def run_preview(settings: PreviewSettings) -> int:
     """Show prepared examples, preparing them first where that has not been done; gives the exit code."""
     from opensloth_core.launch.devices import num_shards
-    from opensloth_core.models.locate import model_folder
+    from opensloth_core.models.start import fetch_tokenizer
     from opensloth_core.store.prepared import find_prepared, prepared_key
 
     config = DatasetPrepConfig.of({name: getattr(settings, name) for name in DatasetPrepConfig.model_fields})
@@ -28,12 +28,12 @@ def run_preview(settings: PreviewSettings) -> int:
 
     def shown(run: "RunDirectory") -> int:
         launch = run.launch()
-        return _show(settings, launch.prepared_key, Path(launch.model_dir))
+        return _show(settings, launch.prepared_key, launch.tokenizer_folder)
 
     try:
         _refuse_page(settings.html)
         job.refuse(config)
-        model_dir = model_folder(config.model, lambda text: print(text, file=sys.stderr))
+        model_dir = fetch_tokenizer(config.model, lambda text: print(text, file=sys.stderr))
         key = prepared_key(config, model_dir, num_shards(config.gpus)).digest
         if find_prepared(key)[0] is not None:
             return _show(settings, key, model_dir)

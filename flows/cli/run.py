@@ -59,17 +59,23 @@ class Job(Generic[Config]):
         return exit_code
 
 
-def run_job(job: Job[Config], config: Config, afterwards: Callable[["RunDirectory"], int]) -> int:
+def run_job(
+    job: Job[Config],
+    config: Config,
+    afterwards: Callable[["RunDirectory"], int],
+    opened: Callable[[], "RunDirectory"] | None = None,
+) -> int:
     """Check, run, show it, and return the exit code; what is refused leaves nothing behind.
 
     Args:
         afterwards: called with a run that succeeded; gives the exit code then.
+        opened: gives the run once all is checked; a new one when not given.
     """
     from opensloth_core.runs.directory import RunDirectory
 
     try:
         job.refuse(config)
-        run = RunDirectory.create(config)
+        run = opened() if opened else RunDirectory.create(config)
     except OpenSlothError as err:
         return job.ended(err)
     code = show_run(job, config, run)
@@ -88,7 +94,7 @@ def show_run(job: Job[Config], config: Config, run: "RunDirectory") -> int:
     the run's `crash.log`.
     """
     try:
-        with _sigterm_as_interrupt(), RunConsole(run.events_path):
+        with sigterm_as_interrupt(), RunConsole(run.events_path):
             job.work(config, run.path)
     except OpenSlothError as err:
         return job.ended(err)
@@ -105,7 +111,7 @@ def show_run(job: Job[Config], config: Config, run: "RunDirectory") -> int:
 
 
 @contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
+def sigterm_as_interrupt() -> Iterator[None]:
     """SIGTERM raises `Terminated` where Ctrl-C would raise KeyboardInterrupt.
 
     Only one way of stopping has to be right then, and a job started with `&`, which ignores SIGINT,

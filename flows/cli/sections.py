@@ -21,10 +21,12 @@ SECTIONS = {
     ),
     "Prepared data": ("prepared", "as_json"),
     "Preview": ("rows", "html"),
-    "Model": ("model", "finetuning_type", "dtype"),
+    "Model": ("model", "finetuning_type", "dtype", "init_from", "pretrained_lora", "merge_lora"),
+    "DPO": ("dpo",),
+    "GRPO": ("grpo",),
     "Training": ("training",),
     "LoRA": ("lora",),
-    "Run": ("gpus", "output", "seed"),
+    "Run": ("gpus", "output", "seed", "resume", "allow_drift"),
 }
 """Fields, or whole groups of nested settings, by section; a field that is nowhere goes last."""
 

@@ -13,13 +13,15 @@ from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError
 
 
-def training_config(given: Mapping[str, Any], method: str) -> OpenSlothConfig:
-    """The run's configuration: defaults, and over them the flags.
+def training_config(
+    given: Mapping[str, Any], method: str, earlier: Mapping[str, Any] | None = None
+) -> OpenSlothConfig:
+    """The run's configuration: defaults, over them the settings of an earlier run, and over them the flags.
 
     Raises:
         ConfigError: a setting is missing or wrong; named by its place in the configuration.
     """
-    return TrainingConfigBuilder().with_flags({**given, "method": method}).build()
+    return TrainingConfigBuilder().with_flags(earlier or {}).with_flags({**given, "method": method}).build()
 
 
 def in_flags(err: ConfigError, model: type[Settings], flags: Sequence[Flag]) -> str:

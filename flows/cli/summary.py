@@ -5,22 +5,26 @@ from pathlib import Path
 from typing import Any
 
 from flows.cli.ledger_table import NAME_WIDTH, ledger_lines
-from flows.cli.lines import data_origin, duration
+from flows.cli.lines import data_origin, metrics_line
 from opensloth_core.data.ledger import Ledger
 from opensloth_core.data.quarantine import REJECTED_FILE
+from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.events import Event
+from opensloth_core.runs.report.numbers import duration
 from opensloth_core.store.prepared import prepared_dir
 
 
 def summary(run_dir: Path, events: Sequence[Event]) -> str:
     """A training run's result, one fact a line; facts that were never recorded are left out."""
-    result = _last(events, "result") or {}
+    result, held_out = _last(events, "result") or {}, _last(events, "eval")
     facts = {
         "Adapter": result.get("adapter_dir"),
         "Loss": _loss(events, result),
+        "Held out": metrics_line(held_out) if held_out else None,
         "Speed": _rounded(result.get("tokens_per_second"), "tokens/s"),
     }
-    return "\n".join([*_lines(facts), *_data(events), *_lines({"Run": run_dir, "Time": _time(events)})])
+    last = {"Report": RunDirectory(run_dir).report_path, "Time": _time(events)}
+    return "\n".join([*_lines(facts), *_data(events), *_lines(last)])
 
 
 def data_summary(folder: Path, events: Sequence[Event]) -> str:

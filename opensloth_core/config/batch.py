@@ -1,6 +1,8 @@
 """Batch arithmetic, in one place.
 
-global_batch_size = batch_size * gradient_accumulation_steps * world_size        (in packs)
+global_batch_size = batch_size * gradient_accumulation_steps * world_size
+
+counted in packs (sft), pairs (dpo) or completions (grpo).
 """
 
 from dataclasses import dataclass
@@ -10,10 +12,10 @@ from opensloth_core.errors import ConfigError
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """How many packs meet where in one optimizer step."""
+    """How many units meet where in one optimizer step."""
 
     batch_size: int
-    """Packs in one micro-batch on one rank."""
+    """Units in one micro-batch on one rank."""
 
     gradient_accumulation_steps: int
     """Micro-batches a rank runs in one step."""
@@ -53,3 +55,18 @@ def batch_plan(
             "give one of the two"
         )
     return BatchPlan(batch_size, accumulation, world_size)
+
+
+def check_groups(plan: BatchPlan, num_generations: int) -> None:
+    """Refuse batches in which the completions of a prompt would not be on one rank, in one step.
+
+    Raises:
+        ConfigError: a rank's completions in a step are no multiple of `num_generations`.
+    """
+    completions = plan.batch_size * plan.gradient_accumulation_steps
+    if completions % num_generations:
+        raise ConfigError(
+            f"batch_size {plan.batch_size} x gradient_accumulation_steps "
+            f"{plan.gradient_accumulation_steps} = {completions} completions a step on a GPU are not a "
+            f"multiple of num_generations {num_generations}; change one of the three"
+        )

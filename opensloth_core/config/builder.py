@@ -49,6 +49,10 @@ class TrainingConfigBuilder:
         """
         merged: dict[str, Any] = {}
         for _, values in self._layers:
+            # Both say what training starts from, so the stronger layer's takes the place of the weaker's.
+            for given, replaced in (("init_from", "model"), ("model", "init_from")):
+                if values.get(given) is not None:
+                    merged.pop(replaced, None)
             merged = _merge(merged, values)
         return OpenSlothConfig.of(merged)
 

@@ -1,5 +1,6 @@
 """What shapes prepared data."""
 
+import re
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal, Self
 
@@ -80,6 +81,8 @@ ColumnMap = Annotated[dict[str, str], BeforeValidator(parse_map)]
 EvalSize = Annotated[float, BeforeValidator(parse_eval_size)]
 
 
+_RUN_NAME = re.compile(r"-\d{8}-\d{6}-([0-9a-f]{4})$")
+
 _OVERLONG = {
     "sft": ("drop", "truncate", "split", "error"),
     "dpo": ("drop", "truncate", "error"),
@@ -95,7 +98,8 @@ class DatasetPrepConfig(Settings):
     (org/name[:config][@revision]); json, jsonl, csv, tsv, parquet, arrow or text, also compressed."""
 
     model: str = Field(min_length=1, validation_alias=AliasChoices("model", "model_name", "tok_name"))
-    """Model to fine-tune: a folder, a hub id, or "embedded" (SmolLM2-135M-Instruct)."""
+    """Model to fine-tune: a folder, a hub id, "embedded" (SmolLM2-135M-Instruct), or the folder of an
+    adapter or of a run to go on from."""
 
     method: Method = Field(default="sft", validation_alias=AliasChoices("method", "training_type"))
     """Training method."""
@@ -154,6 +158,13 @@ class DatasetPrepConfig(Settings):
         if self.samples is None and self.samples_from != "random":
             raise ValueError(f"samples_from {self.samples_from}: has no effect without samples; give both")
         return self
+
+    @property
+    def model_title(self) -> str:
+        """The model in a word: `gemma-3-4b-it`; `run-3f2a` where it is the result of a run of that id."""
+        path = PurePath(self.model.rstrip("/"))
+        run = _RUN_NAME.search(path.parent.name if path.name == "adapter" else path.name)
+        return f"run-{run[1]}" if run else path.name
 
     @property
     def data_title(self) -> str:

@@ -7,6 +7,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     model_validator,
@@ -24,6 +25,7 @@ def parse_names(value: Any) -> Any:
     return value
 
 
+BatchSize = Literal["auto"] | PositiveInt
 Names = Annotated[tuple[str, ...], BeforeValidator(parse_names), Field(min_length=1)]
 
 
@@ -52,19 +54,23 @@ class TrainingArguments(Settings):
     max_steps: PositiveInt | None = None
     """Number of optimizer steps, instead of epochs."""
 
-    batch_size: PositiveInt = Field(
-        default=2, validation_alias=AliasChoices("batch_size", "per_device_train_batch_size")
+    batch_size: BatchSize | None = Field(
+        default=None, validation_alias=AliasChoices("batch_size", "per_device_train_batch_size")
     )
-    """Packs in one micro-batch on one GPU."""
+    """Packs (sft), pairs (dpo) or completions (grpo) in one micro-batch on one GPU, or "auto" for as many
+    as its memory holds; 2, 2 and num_generations when not given."""
 
     gradient_accumulation_steps: PositiveInt | None = None
     """Micro-batches added up in one optimizer step; 1 when not given."""
 
     global_batch_size: PositiveInt | None = None
-    """Packs in one optimizer step over all GPUs; sets the accumulation instead."""
+    """Packs, pairs or completions in one optimizer step over all GPUs; sets the accumulation instead."""
 
-    learning_rate: PositiveFloat = Field(default=2e-4, validation_alias=AliasChoices("learning_rate", "lr"))
-    """Peak learning rate."""
+    learning_rate: PositiveFloat | None = Field(
+        default=None, validation_alias=AliasChoices("learning_rate", "lr")
+    )
+    """Peak learning rate; when not given 2e-4 for sft, 5e-6 for dpo and grpo, and a tenth of that where
+    all weights are trained (grpo: 1e-6)."""
 
     lr_scheduler: Literal["linear", "cosine", "constant"] = Field(
         default="cosine", validation_alias=AliasChoices("lr_scheduler", "lr_scheduler_type")
@@ -88,10 +94,29 @@ class TrainingArguments(Settings):
     gradient_checkpointing: bool | None = None
     """Recompute activations to save memory; on GPUs yes, on CPUs no, when not given."""
 
+    save_steps: NonNegativeInt = 100
+    """Optimizer steps between checkpoints, from which a run that was killed resumes; 0 saves none."""
+
+    save_total_limit: PositiveInt = 2
+    """Newest checkpoints that are kept."""
+
+    eval_steps: PositiveInt | None = None
+    """Optimizer steps between evaluations on the rows held out; only at the end when not given."""
+
+    eval_generations: NonNegativeInt = 3
+    """Prompts answered before and after training, for the report."""
+
+    report_to: Names = ("none",)
+    """Trackers that metrics also go to, separated by commas: wandb, tensorboard, mlflow and so on."""
+
     @model_validator(mode="after")
     def _one_batch_size(self) -> "TrainingArguments":
         given, total = self.gradient_accumulation_steps, self.global_batch_size
-        if given and total and total % (self.batch_size * given):
+        if self.batch_size == "auto" and given:
+            raise ValueError(
+                f'gradient_accumulation_steps {given}: batch_size "auto" decides it; give global_batch_size'
+            )
+        if isinstance(self.batch_size, int) and given and total and total % (self.batch_size * given):
             raise ValueError(
                 f"global_batch_size {total} is not a multiple of batch_size {self.batch_size} x "
                 f"gradient_accumulation_steps {given}; give one of the two"

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from opensloth_core.errors import OpenSlothError
 from opensloth_core.launch.parent import die_with_parent
-from opensloth_core.launch.process import USER_ERROR_EXIT
+from opensloth_core.launch.process import RUN_ERROR_EXIT, USER_ERROR_EXIT
 
 
 def run_child(main: Callable[[Path], None]) -> None:
@@ -22,11 +22,11 @@ def run_child(main: Callable[[Path], None]) -> None:
         main(Path(sys.argv[1]))
     except OpenSlothError as err:
         print(f"error: {err}", flush=True)
-        sys.exit(USER_ERROR_EXIT if err.exit_code == 2 else 1)
+        leave(USER_ERROR_EXIT if err.exit_code == 2 else RUN_ERROR_EXIT)
 
 
-def leave() -> NoReturn:
-    """End this process well, at once, without taking anything apart.
+def leave(code: int = 0) -> NoReturn:
+    """End this process at once, without taking anything apart.
 
     DDP's reducer owns the process group. Freed when `main` returns, it would wait for the group's
     threads while it holds the interpreter's lock, which one of them may want: now and then a rank
@@ -34,4 +34,4 @@ def leave() -> NoReturn:
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)

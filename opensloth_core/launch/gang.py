@@ -1,14 +1,16 @@
 """The ranks of a run as a gang: they start one after the other, and live and die together."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextvars import ContextVar
+from typing import Any, TypeVar
 
 from opensloth_core.errors import OpenSlothError
 from opensloth_core.launch.process import first_failure
 from opensloth_core.launch.rank import run_rank
 from opensloth_core.runs.directory import RunDirectory
 
+Error = TypeVar("Error", bound=BaseException)
 Member = Callable[[], Awaitable[None]]
 
 rank_spawned: ContextVar[asyncio.Event] = ContextVar("rank_spawned")
@@ -51,7 +53,6 @@ async def run_ranks(run: RunDirectory, on_line: Callable[[int, str], None]) -> N
         OpenSlothError: the failure of the rank that failed first.
     """
     launch = run.launch()
-    run.clear_rendezvous()
 
     def member(rank: int) -> Member:
         return lambda: run_rank(run, launch, rank, lambda line: on_line(rank, line), rank_spawned.get().set)
@@ -59,12 +60,29 @@ async def run_ranks(run: RunDirectory, on_line: Callable[[int, str], None]) -> N
     await run_gang([member(rank) for rank in range(launch.world_size)])
 
 
+async def together(*work: Coroutine[Any, Any, object]) -> None:
+    """Run some work at the same time to its end; when one part fails, the others are cancelled.
+
+    Raises:
+        OpenSlothError: the failure that brought the others about. Any other exception, a bug, goes before.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            for part in work:
+                group.create_task(part)
+    except BaseExceptionGroup as failures:
+        leaves = _leaves(failures)
+        bugs = [error for error in leaves if not isinstance(error, OpenSlothError)]
+        ours = [error for error in leaves if isinstance(error, OpenSlothError)]
+        raise (bugs[0] if bugs else first_failure(ours)) from None
+
+
 async def _run(member: Member) -> None:
     await member()
 
 
-def _leaves(group: BaseExceptionGroup[OpenSlothError]) -> list[OpenSlothError]:
-    found: list[OpenSlothError] = []
+def _leaves(group: BaseExceptionGroup[Error]) -> list[Error]:
+    found: list[Error] = []
     for error in group.exceptions:
         found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
     return found

@@ -12,12 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from opensloth_core.errors import ConfigError, OpenSlothError, TrainingError
+from opensloth_core.launch.process_memory import LOOK_SECONDS, ProcessMemory
 
 TERMINATE_SECONDS = 5.0
 """How long a process may take to end after SIGTERM before SIGKILL follows."""
 
 USER_ERROR_EXIT = 65
 """Exit code of a child that printed `error: …` about the user's input (EX_DATAERR of sysexits.h)."""
+
+RUN_ERROR_EXIT = 1
+"""Exit code of a child whose last line is `error: …` about the run."""
 
 POLL_SECONDS = 0.02
 LAST_LINES = 15
@@ -54,7 +58,8 @@ async def run_process(
 
     Raises:
         ConfigError: the process reported a mistake in the user's input.
-        ProcessFailed: it ended with anything but 0; the message names it and shows its last lines.
+        ProcessFailed: it ended with anything but 0; the message is what it reported, or names it and shows
+            its last lines.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -69,17 +74,18 @@ async def run_process(
         limit=MAX_LINE_BYTES,
     )
     on_spawn()
+    memory = ProcessMemory(process.pid)
     last_lines: deque[str] = deque(maxlen=LAST_LINES)
     assert process.stdout is not None
     reader = asyncio.create_task(_copy_lines(process.stdout, log_path, last_lines, on_line))
     try:
-        code = await _exit_code(process, reader)
+        code = await _exit_code(process, reader, memory)
         ended = time.monotonic()
     except asyncio.CancelledError:
         own_end = process.returncode
         await asyncio.shield(_end_group(process))
         if own_end:
-            raise _failure(name, own_end, last_lines, time.monotonic()) from None
+            raise _failure(name, own_end, last_lines, time.monotonic(), memory) from None
         raise
     finally:
         # Children that outlived the process would keep its output open.
@@ -91,7 +97,7 @@ async def run_process(
         # is cancelled meanwhile still failed, perhaps as the first.
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0.5)
-        raise _failure(name, code, last_lines, ended)
+        raise _failure(name, code, last_lines, ended, memory)
 
 
 def first_failure(failures: Sequence[OpenSlothError]) -> OpenSlothError:
@@ -108,26 +114,38 @@ def first_failure(failures: Sequence[OpenSlothError]) -> OpenSlothError:
     return min(failures, key=order)
 
 
-def _failure(name: str, code: int, last_lines: deque[str], ended: float) -> OpenSlothError:
+def _failure(
+    name: str, code: int, last_lines: deque[str], ended: float, memory: ProcessMemory
+) -> OpenSlothError:
     lines = [line for line in last_lines if line.strip()]
     reported = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     if code == USER_ERROR_EXIT and reported:
         return ConfigError(reported[-1])
-    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
-    message = f"{name} {how}"
-    if lines:
-        message += "; its last lines:\n" + "\n".join(f"    {line}" for line in lines)
-    error = ProcessFailed(message)
+    error = ProcessFailed(_message(name, code, lines, memory))
     error.by_signal, error.ended = code < 0, ended
     return error
 
 
-async def _exit_code(process: asyncio.subprocess.Process, reader: asyncio.Task[None]) -> int:
+def _message(name: str, code: int, lines: list[str], memory: ProcessMemory) -> str:
+    if code == RUN_ERROR_EXIT and lines and lines[-1].startswith("error: "):
+        return lines[-1].removeprefix("error: ")
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
+    message = f"{name} {how}"
+    if -code == signal.SIGKILL:
+        message += f" ({memory.of_a_killed_process()})"
+    if lines:
+        message += "; its last lines:\n" + "\n".join(f"    {line}" for line in lines)
+    return message
+
+
+async def _exit_code(
+    process: asyncio.subprocess.Process, reader: asyncio.Task[None], memory: ProcessMemory
+) -> int:
     """The code a process ends with, or what stopped its output from being read.
 
     A process whose output nobody reads would wait for ever once the pipe is full.
     """
-    ended = asyncio.create_task(_ended(process))
+    ended = asyncio.create_task(_ended(process, memory))
     try:
         await asyncio.wait({ended, reader}, return_when=asyncio.FIRST_COMPLETED)
         if reader.done():
@@ -146,13 +164,17 @@ async def _read_to_end(stream: asyncio.StreamReader, reader: asyncio.Task[None])
             pass
 
 
-async def _ended(process: asyncio.subprocess.Process) -> int:
+async def _ended(process: asyncio.subprocess.Process, memory: ProcessMemory | None = None) -> int:
     """The code a process ends with, once it has ended.
 
     `Process.wait` of Python 3.11 also waits for every child of it that holds its output open.
     Source: https://github.com/python/cpython/issues/119710
     """
+    looked = 0.0
     while process.returncode is None:
+        if memory and time.monotonic() - looked > LOOK_SECONDS:
+            memory.look()
+            looked = time.monotonic()
         await asyncio.sleep(POLL_SECONDS)
     return process.returncode
 

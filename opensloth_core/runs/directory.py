@@ -3,8 +3,11 @@
 <home>/runs/<method>-<model>-<data>-<time>-<id>/
     config.json     the resolved configuration, written before anything starts
     launch.json     what the processes of the run are started with
+    lock            held by whoever drives the run
+    prepared.json   the key of the data once it is ready, which the ranks wait for
     events.jsonl    everything that happened
     logs/           rank-N.log: all a rank printed
+    checkpoints/    step-N/: what a killed run resumes from
     adapter/        the result, renamed into place when it is whole
 """
 
@@ -14,13 +17,19 @@ import secrets
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import StoreError
+from opensloth_core.models.adapter import is_adapter
 from opensloth_core.runs.events import EventLog, read_events
 from opensloth_core.store.home import home_dir
+
+POLL_SECONDS = 0.05
+
+REPORT_FILE = "report.md"
+PICTURE_FILE = "loss.svg"
 
 
 @dataclass(frozen=True)
@@ -28,13 +37,35 @@ class Launch:
     """What the processes of a run are started with, beside its configuration."""
 
     model_dir: str
-    """Folder (or hub id) of the model."""
+    """Folder of the model whose weights are loaded."""
 
     devices: tuple[str, ...]
     """One torch device a rank, such as `cuda:0` or `cpu`."""
 
     prepared_key: str
     """Key of the prepared data in the store."""
+
+    adapter_dir: str | None = None
+    """Folder of the adapter that training goes on with; None for a new one, or none."""
+
+    tokenizer_dir: str | None = None
+    """Folder of tokenizer and configuration, where that is not `model_dir`."""
+
+    base_model: str | None = None
+    """What a saved adapter belongs to, as a user would name it; `model_dir` where not given."""
+
+    checkpoint: str | None = None
+    """Name of the checkpoint that the ranks go on from; None to begin with the first step."""
+
+    @property
+    def weight_folders(self) -> tuple[Path, ...]:
+        """Folders of the weights that training begins with."""
+        return tuple(Path(folder) for folder in (self.model_dir, self.adapter_dir) if folder)
+
+    @property
+    def tokenizer_folder(self) -> Path:
+        """Folder of the tokenizer that the data is prepared with, and the model's configuration."""
+        return Path(self.tokenizer_dir or self.model_dir)
 
     @property
     def world_size(self) -> int:
@@ -59,7 +90,7 @@ class RunDirectory:
         name = "-".join(
             [
                 kind,
-                _slug(Path(config.model).name),
+                _slug(config.model_title),
                 _slug(config.data_title),
                 time.strftime("%Y%m%d-%H%M%S"),
                 secrets.token_hex(2),
@@ -74,12 +105,17 @@ class RunDirectory:
                 "set OPENSLOTH_HOME to a folder you can write"
             ) from err
         run = cls(path)
-        # What has no effect is not recorded: settings of an adapter are refused where there is none.
-        has_adapter = not isinstance(config, OpenSlothConfig) or config.finetuning_type != "full"
-        unused = None if has_adapter else {"lora"}
-        run.config_path.write_text(config.model_dump_json(indent=2, exclude=unused) + "\n")
+        run.write_config(config)
         run.events.state("created")
         return run
+
+    def write_config(self, config: DatasetPrepConfig) -> None:
+        """Record what this run, or the attempt that goes on with it, is to do."""
+        if isinstance(config, OpenSlothConfig):
+            config = config.resolved()
+        partial = self.config_path.with_suffix(".partial")
+        partial.write_text(config.model_dump_json(indent=2, exclude=_without_effect(config)) + "\n")
+        partial.rename(self.config_path)
 
     @property
     def config_path(self) -> Path:
@@ -90,13 +126,27 @@ class RunDirectory:
         return self.path / "events.jsonl"
 
     @property
-    def adapter_dir(self) -> Path:
-        return self.path / "adapter"
+    def lock_path(self) -> Path:
+        """Locked by whoever drives the run, for as long as it does."""
+        return self.path / "lock"
 
     @property
-    def trainer_dir(self) -> Path:
-        """Where the trainer may write."""
-        return self.path / "checkpoints"
+    def launch_path(self) -> Path:
+        return self.path / "launch.json"
+
+    @property
+    def report_path(self) -> Path:
+        """What a person reads of the run when it has ended."""
+        return self.path / REPORT_FILE
+
+    @property
+    def picture_path(self) -> Path:
+        """The loss curve, which the report shows."""
+        return self.path / PICTURE_FILE
+
+    @property
+    def adapter_dir(self) -> Path:
+        return self.path / "adapter"
 
     def log_path(self, rank: int) -> Path:
         return self.path / "logs" / f"rank-{rank}.log"
@@ -110,9 +160,31 @@ class RunDirectory:
         """The file through which the ranks find each other."""
         return self.path / "rendezvous"
 
-    def clear_rendezvous(self) -> None:
-        """Forget where ranks of an earlier attempt met."""
-        self.rendezvous_path.unlink(missing_ok=True)
+    @property
+    def checkpoints_dir(self) -> Path:
+        """Where checkpoints are, each a folder renamed into place when it is whole."""
+        return self.path / "checkpoints"
+
+    @property
+    def trainer_dir(self) -> Path:
+        """Where libraries may write what nobody reads."""
+        return self.path / "trainer"
+
+    @property
+    def _prepared_mark(self) -> Path:
+        return self.path / "prepared.json"
+
+    def mark_prepared(self, key: str) -> None:
+        """Tell the ranks, which start beside preparation, that the data of `key` is ready."""
+        partial = self._prepared_mark.with_suffix(".partial")
+        partial.write_text(json.dumps({"key": key}) + "\n")
+        partial.rename(self._prepared_mark)
+
+    def wait_until_prepared(self) -> str:
+        """The key of the run's data, once it is ready."""
+        while not self._prepared_mark.exists():
+            time.sleep(POLL_SECONDS)
+        return str(json.loads(self._prepared_mark.read_text())["key"])
 
     def final_loss(self) -> float:
         """Mean loss per trained token of the last step of a finished run."""
@@ -131,17 +203,38 @@ class RunDirectory:
         )
 
     def write_launch(self, launch: Launch) -> None:
-        """Record what the processes of the run are started with."""
-        (self.path / "launch.json").write_text(json.dumps(asdict(launch), indent=2) + "\n")
+        """Record what the processes of the run are started with; whatever an earlier attempt met at goes."""
+        self.rendezvous_path.unlink(missing_ok=True)
+        self._prepared_mark.unlink(missing_ok=True)
+        self.launch_path.write_text(json.dumps(asdict(launch), indent=2) + "\n")
 
     def launch(self) -> Launch:
         """What the ranks are started with."""
-        record = json.loads((self.path / "launch.json").read_text())
-        return Launch(
-            model_dir=record["model_dir"],
-            devices=tuple(record["devices"]),
-            prepared_key=record["prepared_key"],
+        record = json.loads(self.launch_path.read_text())
+        return Launch(**{**record, "devices": tuple(record["devices"])})
+
+
+def _without_effect(config: DatasetPrepConfig) -> dict[str, Any]:
+    """Settings that this run has no use for, as pydantic's `exclude` takes them."""
+    if not isinstance(config, OpenSlothConfig):
+        return {}
+    unused: dict[str, Any] = {method: True for method in ("dpo", "grpo") if method != config.method}
+    if config.finetuning_type == "full" or _goes_on_with_an_adapter(config):
+        # What was given nevertheless stays, for preflight to refuse.
+        unused["lora"] = "lora" not in config.model_fields_set or set(type(config.lora).model_fields) - set(
+            config.lora.model_fields_set
         )
+    return unused
+
+
+def _goes_on_with_an_adapter(config: OpenSlothConfig) -> bool:
+    if config.pretrained_lora is not None or config.merge_lora:
+        return not config.merge_lora
+    folder = Path(config.model).expanduser()
+    try:
+        return is_adapter(folder) or is_adapter(RunDirectory(folder).adapter_dir)
+    except OSError:  # preflight says what is wrong with it
+        return False
 
 
 def _slug(name: str) -> str:

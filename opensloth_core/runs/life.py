@@ -37,3 +37,20 @@ def recorded(run: RunDirectory) -> Iterator[None]:
         run.events.state("crashed", f"{type(err).__name__}: {err}")
         raise
     run.events.state("completed")
+
+
+@contextmanager
+def reported(run: RunDirectory) -> Iterator[None]:
+    """Write the report of a training run once it has ended, however it did.
+
+    It never decides how a run ends: one that cannot be written is a warning.
+    """
+    from opensloth_core.runs.report.markdown import write_report
+
+    try:
+        yield
+    finally:
+        try:
+            write_report(run)
+        except Exception as err:
+            run.events.message(f"the report cannot be written: {type(err).__name__}: {err}", "warning")

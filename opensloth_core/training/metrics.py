@@ -1,16 +1,17 @@
 """Writes a `step` event for every optimizer step of a rank."""
 
-import math
 import time
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from transformers import TrainerCallback
 
-from opensloth_core.errors import TrainingError
-from opensloth_core.runs.events import EventLog
+from opensloth_core.training.job import RankJob
+
+SHARED = frozenset(
+    {"loss", "grad_norm", "learning_rate", "epoch", "data_wait_seconds", "tokens", "trained_tokens"}
+)
+"""What trainers of all methods log; the rest goes to a step's `metrics`."""
 
 
 class StepEvents(TrainerCallback):
@@ -19,51 +20,41 @@ class StepEvents(TrainerCallback):
     `tokens_per_second` is this rank's; `loss` and `grad_norm` are those of the whole step.
     """
 
-    def __init__(
-        self,
-        events: EventLog,
-        rank: int,
-        tokens_S: npt.NDArray[np.int64],
-        trained_tokens_S: npt.NDArray[np.int64],
-    ) -> None:
-        """
-        Args:
-            tokens_S: tokens this rank runs in each step.
-            trained_tokens_S: tokens with a label in each step, over all ranks.
-        """
-        self._events = events
-        self._rank = rank
-        self._tokens_S = tokens_S
-        self._trained_tokens_S = trained_tokens_S
+    def __init__(self, job: RankJob) -> None:
+        self._job = job
         self._begun = time.perf_counter()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._begun = time.perf_counter()
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._begun = time.perf_counter()  # an evaluation is no part of the next step
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if not logs or "loss" not in logs:
             return
         now = time.perf_counter()
         seconds, self._begun = now - self._begun, now
-        step = state.global_step
-        loss = float(logs["loss"])
-        self._events.write(
+        job, step = self._job, state.global_step
+        # Only the data's tokens are planned; a trainer that generates more says how many it ran.
+        tokens = int(logs.get("tokens", job.tokens_SW[step - 1, job.rank]))
+        job.run.events.write(
             "step",
-            rank=self._rank,
-            world_size=args.world_size,
+            rank=job.rank,
+            world_size=job.world_size,
             step=step,
             total_steps=state.max_steps,
-            loss=loss,
+            loss=float(logs["loss"]),
             grad_norm=float(logs["grad_norm"]) if "grad_norm" in logs else None,
             learning_rate=float(logs["learning_rate"]),
-            tokens=int(self._tokens_S[step - 1]),
-            trained_tokens=int(self._trained_tokens_S[step - 1]),
-            tokens_per_second=float(self._tokens_S[step - 1] / seconds),
+            tokens=tokens,
+            trained_tokens=int(logs.get("trained_tokens", job.plan.trained_tokens_S[step - 1])),
+            tokens_per_second=tokens / seconds,
             step_seconds=seconds,
             memory_bytes=peak_memory_bytes(),
+            data_wait_seconds=float(logs["data_wait_seconds"]),
+            metrics={name: float(value) for name, value in logs.items() if name not in SHARED},
         )
-        if not math.isfinite(loss):
-            raise TrainingError(f"the loss became {loss} at step {step}; try a lower --lr")
 
 
 def peak_memory_bytes() -> int:

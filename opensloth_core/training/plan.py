@@ -1,12 +1,13 @@
-"""Which packs meet in which optimizer step, and which rank runs them.
+"""Which units meet in which optimizer step, and which rank runs them.
 
-The step contract: the packs of a step are a function of (seed, epoch, step, global batch size)
-and nothing else, so any number of ranks trains on the same packs in the same steps. The plan
-then deals a step's packs to the ranks, equally many slots each, near-equal in tokens in every step and
-in trained tokens over the steps. A step that the data cannot fill is filled up with `FILLER`, a pack
-whose labels are all ignored.
+A unit is a pack (SFT), a preference pair (DPO) or a prompt (GRPO). The step contract: the units of a
+step are a function of (seed, epoch, step, global batch size) and nothing else, so any number of ranks
+trains on the same units in the same steps. The plan then deals a step's units to the ranks, equally many
+slots each, near-equal in tokens in every step and in trained tokens over the steps. A step that the data
+cannot fill is filled up with `FILLER`, a pack whose labels are all ignored, or, where losses are means over
+units and nothing can be ignored, with the first units of the epoch once more.
 
-Shapes: S steps, W ranks, A micro-batches a step (gradient accumulation), B packs a micro-batch.
+Shapes: S steps, W ranks, A micro-batches a step (gradient accumulation), B units a micro-batch.
 """
 
 import math
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from opensloth_core.config.batch import BatchPlan
 
 FILLER = -1
-"""Pack index of a slot without data."""
+"""Unit index of a slot without data."""
 
 _LENGTHS_TOLD_APART = 32
 """Packs of a step whose lengths differ by less than one in so many cost a rank the same time."""
@@ -26,21 +27,21 @@ _LENGTHS_TOLD_APART = 32
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """The packs of every step of a run, dealt to its ranks."""
+    """The units of every step of a run, dealt to its ranks."""
 
-    packs_SWAB: npt.NDArray[np.int64]
-    """Indices into the global order of packs; `FILLER` where a slot is empty."""
+    units_SWAB: npt.NDArray[np.int64]
+    """Indices into the global order of units; `FILLER` where a slot is empty."""
 
     trained_tokens_S: npt.NDArray[np.int64]
     """Tokens with a label in each step, over all ranks: what the step's loss is divided by."""
 
     @property
     def num_steps(self) -> int:
-        return len(self.packs_SWAB)
+        return len(self.units_SWAB)
 
     def slots_of(self, rank: int) -> npt.NDArray[np.int64]:
-        """All pack indices a rank runs, in order, shape (S * A * B,)."""
-        return self.packs_SWAB[:, rank].reshape(-1)
+        """All unit indices a rank runs, in order, shape (S * A * B,)."""
+        return self.units_SWAB[:, rank].reshape(-1)
 
 
 def training_plan(
@@ -50,16 +51,18 @@ def training_plan(
     epochs: float,
     max_steps: int | None,
     seed: int,
+    repeat: bool = False,
 ) -> TrainingPlan:
     """The plan of a run.
 
     Args:
-        num_tokens_P: length of each pack.
-        num_trained_P: tokens with a label in each pack.
-        batch: batch numbers and world size.
+        num_tokens_P: length of each unit.
+        num_trained_P: tokens with a label in each unit.
+        batch: batch numbers, counted in units, and world size.
         epochs: passes over the data; a fraction ends the last pass early, at a whole step.
         max_steps: the number of steps, whatever `epochs` says, if given.
         seed: seed of the order.
+        repeat: fill the last step of an epoch with units of the epoch instead of `FILLER`.
     """
     num_packs, size = len(num_tokens_P), batch.global_batch_size
     steps_per_epoch = math.ceil(num_packs / size)
@@ -71,8 +74,9 @@ def training_plan(
     trained_S: list[int] = []
     for epoch in range(math.ceil(num_steps / steps_per_epoch)):
         order = np.random.default_rng((seed, epoch)).permutation(num_packs)
-        empty = np.full(steps_per_epoch * size - num_packs, FILLER, dtype=np.int64)
-        steps = np.concatenate([order, empty]).reshape(steps_per_epoch, size)
+        num_empty = steps_per_epoch * size - num_packs
+        fill = np.resize(order, num_empty) if repeat else np.full(num_empty, FILLER, dtype=np.int64)
+        steps = np.concatenate([order, fill]).reshape(steps_per_epoch, size)
         for packs in steps[: num_steps - len(dealt)]:
             dealt.append(_deal(packs, tokens, trained, batch, trained_by_rank))
             trained_S.append(int(trained[packs].sum()))

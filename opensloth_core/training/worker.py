@@ -1,17 +1,18 @@
 """The process of one rank: `python -m opensloth_core.training.worker RUN_DIR`.
 
-Reads the run directory for what to do and torch's environment variables for which rank it is.
+Reads the run directory for what to do and torch's environment variables for which rank it is. It starts
+beside the preparation of the data: imports and loads the model first, and meets the other ranks only
+once the data is ready, so that no timer of a process group runs meanwhile.
 """
 
 import os
-import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from opensloth_core.launch.child import leave, run_child
 from opensloth_core.runs.directory import RunDirectory
-from opensloth_core.store.prepared import open_prepared, prepared_dir
+from opensloth_core.store.prepared import open_prepared
 
 
 def main(run_dir: Path) -> None:
@@ -22,72 +23,81 @@ def main(run_dir: Path) -> None:
     on_cpu = launch.devices[rank] == "cpu"
     # CUDA_VISIBLE_DEVICES holds the run's devices only, one a rank, in order.
     device = "cpu" if on_cpu else f"cuda:{rank}"
+    run.events.mark("started", rank)
     if rank == 0 and on_cpu:
         run.events.message(
             f"no GPU: training on the CPU, {world_size} process{'es over gloo' if world_size > 1 else ''}"
         )
     print(f"rank {rank} of {world_size} on {launch.devices[rank]}, process {os.getpid()}", flush=True)
 
-    import numpy as np
     import torch
     import unsloth  # noqa: F401  # before anything that imports transformers or trl
 
-    from opensloth_core.training.feed import open_units, rank_dataset
+    from opensloth_core.training.auto_batch import auto_batch
+    from opensloth_core.training.evaluation.callback import EvaluationCallback
+    from opensloth_core.training.guard.finite import check_weights
+    from opensloth_core.training.guard.memory import MemoryGuard
+    from opensloth_core.training.job import RankJob
     from opensloth_core.training.metrics import StepEvents
     from opensloth_core.training.model import load_model
-    from opensloth_core.training.plan import training_plan
-    from opensloth_core.training.sft import sft_trainer
+    from opensloth_core.training.save import save_result
+    from opensloth_core.training.trainers import TRAINERS
+    from opensloth_core.training.versions import versions
 
+    run.events.mark("imported", rank)
     if not on_cpu:
         torch.cuda.set_device(device)
-    model, tokenizer = load_model(config, launch.model_dir, device)
+    memory = MemoryGuard(config, rank, world_size, device)
+    with memory:
+        model, tokenizer = load_model(config, launch, device)
+    run.events.mark("loaded", rank)
+    manifest = open_prepared(run.wait_until_prepared())
+    run.events.mark("data", rank)
     # For a single rank too: Accelerate, which sees LOCAL_RANK, would look for a port to meet at.
-    backend = "gloo" if on_cpu else "nccl"
     store = torch.distributed.FileStore(str(run.rendezvous_path), world_size)
-    torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=world_size)
+    torch.distributed.init_process_group(
+        "gloo" if on_cpu else "nccl", store=store, rank=rank, world_size=world_size
+    )
+    run.events.mark("joined", rank)
 
-    manifest = open_prepared(launch.prepared_key)
-    folder = prepared_dir(manifest.key)
-    packs = open_units(folder).with_format("numpy")[:]
-    batch = config.batch_plan(world_size)
-    training = config.training
-    plan = training_plan(
-        packs["num_tokens"], packs["num_trained"], batch, training.epochs, training.max_steps, config.seed
-    )
-    tokens = np.append(packs["num_tokens"], 0)
-    events = StepEvents(
-        run.events, rank, tokens[plan.packs_SWAB[:, rank]].sum(axis=(1, 2)), plan.trained_tokens_S
-    )
-    dataset = rank_dataset(folder, manifest.shards, plan.slots_of(rank))
-    trainer = sft_trainer(config, model, tokenizer, dataset, plan, batch, device, run.trainer_dir, events)
+    job = RankJob(run, config, rank, world_size, device, manifest, config.batch_plan(world_size))
+    with memory:
+        trainer = TRAINERS[config.method](job, model, tokenizer, [])
+    memory.watch(trainer)
+    if launch.checkpoint is not None:
+        trainer.resume_from(run.checkpoints_dir / launch.checkpoint)
+    if config.training.batch_size == "auto":
+        job = replace(job, batch=trainer.batch_of_checkpoint() or auto_batch(trainer, job))
+        trainer.take_over(job)
+    trainer.add_callback(StepEvents(job))
+    evaluation = EvaluationCallback(job, trainer, tokenizer)
+    trainer.add_callback(evaluation)
+    run.events.mark("ready", rank)
     if rank == 0:
+        run.events.write("versions", **versions())
         run.events.state("training")
     begun = time.perf_counter()
-    trainer.train()
+    with memory:
+        trainer.train()
     seconds = time.perf_counter() - begun
+    run.events.mark("trained", rank)
     if rank == 0:
         run.events.state("saving")
-        save_adapter(trainer.model, tokenizer, run.adapter_dir)
+        check_weights(trainer.model)
+        save_result(trainer.model, job)
         run.events.write(
             "result",
             adapter_dir=str(run.adapter_dir),
-            steps=plan.num_steps,
+            steps=job.plan.num_steps,
             seconds=seconds,
             final_loss=trainer.state.log_history[-2]["loss"],
-            tokens_per_second=float(tokens[plan.packs_SWAB].sum() / seconds),
+            tokens_per_second=float(job.tokens_SW[trainer.first_step :].sum() / seconds),
         )
+    run.events.mark("saved", rank)
+    evaluation.finish()
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
     leave()
-
-
-def save_adapter(model: Any, tokenizer: Any, target: Path) -> None:
-    """Save weights and tokenizer beside `target`, then rename them into place."""
-    staging = target.with_name(target.name + ".partial")
-    shutil.rmtree(staging, ignore_errors=True)
-    model.save_pretrained(staging)
-    tokenizer.save_pretrained(staging)
-    staging.rename(target)
 
 
 if __name__ == "__main__":

@@ -1,24 +1,38 @@
 """Every setting is a flag, and every flag reaches the configuration."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import BaseModel
 
 from flows.cli.flags import METAVARS, REPEATABLE, SHORT, Flag
 from flows.cli.os_data import INSPECT, PREPARE, PREVIEW
-from flows.cli.os_train import DEMO, METHODS, SFT
+from flows.cli.os_train import DEMO, DPO, GRPO, METHODS, SELFTEST, SFT
 from flows.cli.parser import accepted_spellings, parse_flags
+from flows.cli.request import FinetuneRequest, ResumeSettings, finetune_request
 from flows.cli.sections import SECTIONS, by_section
-from flows.cli.settings import training_config
 from opensloth_core.config.builder import names_of, nested_settings
 from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.config.rewards import RewardChoice
+from opensloth_core.runs.directory import RunDirectory
 
-COMMANDS = [SFT, DEMO, PREPARE, PREVIEW, INSPECT]
+COMMANDS = [SFT, DPO, GRPO, DEMO, SELFTEST, PREPARE, PREVIEW, INSPECT]
 FLAGS = SFT.flags
+OF_METHOD = [(method, flag) for method, command in METHODS.items() for flag in command.flags]
+ALONE = [(method, flag) for method, flag in OF_METHOD if flag.name != "init_from"]
+"""--init-from stands for --model, so that both cannot be given; it has a test of its own."""
+
 REQUIRED = {"data": "some.jsonl", "model": "some-model"}
+REQUIRED_BY = {"grpo": {"reward": "math"}}
 
 GIVEN: dict[str, list[tuple[str, object]]] = {
     "data": [("other.jsonl", ("other.jsonl",))],
     "map": [("messages=talk", {"messages": "talk"}), ("role.user=me", {"role.user": "me"})],
+    "batch_size": [("8", 8)],
+    "resume": [("auto", "auto")],
+    "reward": [("code=0.5", (RewardChoice(name="code", weight=0.5),))],
+    "overlong": [("error", "error")],
+    "num_generations": [("2", 2)],
     "eval_size": [("5%", 0.05), ("0.25", 0.25), ("500", 500.0)],
 }
 NEEDED = {"samples_from": {"samples": "9"}}
@@ -28,11 +42,13 @@ NEEDED = {"samples_from": {"samples": "9"}}
 def leaf_models() -> list[tuple[type[BaseModel], str]]:
     groups = nested_settings(OpenSlothConfig)
     outer = [(OpenSlothConfig, name) for name in OpenSlothConfig.model_fields if name not in groups]
-    return outer + [(kind, name) for kind in groups.values() for name in kind.model_fields]
+    driving = [(ResumeSettings, name) for name in ResumeSettings.model_fields]
+    return outer + driving + [(kind, name) for kind in groups.values() for name in kind.model_fields]
 
 
-def value_of(config: OpenSlothConfig, flag: Flag) -> object:
-    return getattr(getattr(config, flag.group) if flag.group else config, flag.name)
+def value_of(request: FinetuneRequest, flag: Flag) -> object:
+    home = request if flag.name in ResumeSettings.model_fields else request.config
+    return getattr(getattr(home, flag.group) if flag.group else home, flag.name)
 
 
 def other_values(flag: Flag) -> list[tuple[str, object]]:
@@ -48,18 +64,25 @@ def other_values(flag: Flag) -> list[tuple[str, object]]:
     return [{"N": ("7", 7), "X": ("0.375", 0.375)}.get(flag.metavar, ("other", "other"))]
 
 
-def config_from(words: list[str]) -> OpenSlothConfig:
-    given = parse_flags(FLAGS, words)
-    return training_config({**REQUIRED, **given}, method="sft")
+def request_from(words: list[str], method: str) -> FinetuneRequest:
+    given = parse_flags(METHODS[method].flags, words)
+    return finetune_request({**REQUIRED, **REQUIRED_BY.get(method, {}), **given}, method)
 
 
-def test_every_leaf_setting_but_the_method_is_a_flag() -> None:
-    assert sorted([f.name for f in FLAGS] + ["method"]) == sorted(name for _, name in leaf_models())
+def test_every_leaf_setting_but_the_method_is_a_flag_of_some_method() -> None:
+    assert {flag.name for _, flag in OF_METHOD} | {"method"} == {name for _, name in leaf_models()}
 
 
-def test_flat_names_and_spellings_are_unique() -> None:
-    names = [flag.name for flag in FLAGS]
-    spellings = [spelling for flag in FLAGS for spelling in accepted_spellings(flag)]
+@pytest.mark.parametrize("command", METHODS.values(), ids=lambda command: command.name)
+def test_a_method_has_no_flags_that_only_another_one_has(command) -> None:
+    groups = {flag.group for flag in command.flags}
+    assert groups & {"dpo", "grpo"} == {command.name} - {"sft"}
+
+
+@pytest.mark.parametrize("command", METHODS.values(), ids=lambda command: command.name)
+def test_flat_names_and_spellings_are_unique(command) -> None:
+    names = [flag.name for flag in command.flags]
+    spellings = [spelling for flag in command.flags for spelling in accepted_spellings(flag)]
     assert len(set(names)) == len(names)
     assert len(set(spellings)) == len(spellings)
     assert not {"-h", "--help"} & set(spellings)
@@ -82,10 +105,10 @@ def test_the_tables_of_the_command_line_name_existing_settings() -> None:
     assert set(METAVARS) | set(REPEATABLE) <= known
 
 
-@pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
-def test_every_spelling_of_a_flag_sets_its_setting_and_only_that(flag: Flag) -> None:
+@pytest.mark.parametrize(("method", "flag"), ALONE, ids=lambda case: getattr(case, "name", case))
+def test_every_spelling_of_a_flag_sets_its_setting_and_only_that(method: str, flag: Flag) -> None:
     needed = NEEDED.get(flag.name, {})
-    default = training_config({**REQUIRED, **needed}, method="sft")
+    default = finetune_request({**REQUIRED, **REQUIRED_BY.get(method, {}), **needed}, method)
     for spelling in accepted_spellings(flag):
         if flag.is_switch:
             cases = [([spelling], not spelling.startswith("--no-"))]
@@ -93,12 +116,24 @@ def test_every_spelling_of_a_flag_sets_its_setting_and_only_that(flag: Flag) -> 
             cases = [([spelling, text], value) for text, value in other_values(flag)]
             cases += [([f"{spelling}={text}"], v) for text, v in other_values(flag) if spelling[1] == "-"]
         for words, expected in cases:
-            config = config_from([*words, *(f"--{name}={value}" for name, value in needed.items())])
-            arrived = value_of(config, flag)
+            request = request_from([*words, *(f"--{name}={v}" for name, v in needed.items())], method)
+            arrived = value_of(request, flag)
             assert (str(arrived) if flag.metavar == "DIR" else arrived) == expected
-            assert arrived != value_of(default, flag)
-            others = [f for f in FLAGS if f.name != flag.name]
-            assert [value_of(config, f) for f in others] == [value_of(default, f) for f in others]
+            assert arrived != value_of(default, flag) or (flag.is_switch and arrived is False)
+            others = [f for f in METHODS[method].flags if f.name != flag.name]
+            assert [value_of(request, f) for f in others] == [value_of(default, f) for f in others]
+
+
+def test_a_run_to_begin_from_stands_for_the_model(home: Path) -> None:
+    run = RunDirectory.create(OpenSlothConfig.of(REQUIRED))
+    run.adapter_dir.mkdir()
+    given = parse_flags(FLAGS, ["d.jsonl", "--init-from", run.path.name])
+    assert finetune_request(given, "sft").config.model == str(run.adapter_dir)
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo"])
+def test_the_batch_size_may_be_left_to_the_device(method: str) -> None:
+    assert request_from(["--batch-size", "auto"], method).config.training.batch_size == "auto"
 
 
 def test_data_stands_without_a_flag_anywhere_on_the_line() -> None:
@@ -127,7 +162,7 @@ def test_os_data_has_the_data_flags_of_os_train_with_the_same_help(flag: Flag) -
 
 
 def test_every_alias_of_more_than_one_letter_is_a_flag() -> None:
-    spellings = {spelling for flag in FLAGS for spelling in accepted_spellings(flag)} | {
+    spellings = {spelling for _, flag in OF_METHOD for spelling in accepted_spellings(flag)} | {
         "--method",
         "--training-type",
     }
@@ -144,4 +179,4 @@ def test_what_is_not_given_is_absent() -> None:
 
 def test_every_method_is_given_by_its_command() -> None:
     for name, command in METHODS.items():
-        assert command.configure(REQUIRED).method == name
+        assert command.configure({**REQUIRED, **REQUIRED_BY.get(name, {})}).config.method == name

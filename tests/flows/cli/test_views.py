@@ -11,7 +11,7 @@ from rich.console import Console
 from flows.cli.bars_view import BarsView
 from flows.cli.console import RunConsole, view_for
 from flows.cli.ledger_table import ledger_lines
-from flows.cli.lines import duration, lines_for
+from flows.cli.lines import lines_for
 from flows.cli.plain_view import PlainView
 from flows.cli.summary import data_summary, summary
 from opensloth_core.data.ledger import Ledger
@@ -87,16 +87,9 @@ def test_a_failed_run_leaves_its_error_to_the_commands_last_line() -> None:
     assert lines_for(event("state", state="failed", message="rank 1 died")) == ["failed"]
 
 
-def test_durations() -> None:
-    seconds = [0.44, 9.96, 12, 59.7, 185, 7620]
-    assert [duration(s) for s in seconds] == [
-        "0.4 s",
-        "10 s",
-        "12 s",
-        "1 min 00 s",
-        "3 min 05 s",
-        "2 h 07 min",
-    ]
+def test_an_evaluation_is_one_line() -> None:
+    found = event("eval", step=40, metrics={"loss": 1.25, "token_accuracy": 0.6125})
+    assert lines_for(found) == ["held out, after step 40: loss 1.250, token_accuracy 61.3 %"]
 
 
 def test_plain_lines_show_first_and_last_and_one_in_five_seconds() -> None:
@@ -168,10 +161,10 @@ def test_a_broken_pipe_ends_the_view_and_not_the_run(tmp_path: Path) -> None:
 
 def test_a_view_that_breaks_says_so(tmp_path: Path) -> None:
     path, stream = tmp_path / "events.jsonl", io.StringIO()
-    path.write_text("not json\n")
+    path.write_text("{}\n")
     with RunConsole(path, stream):
         pass
-    assert "the progress display stopped early: JSONDecodeError" in stream.getvalue()
+    assert "the progress display stopped early: KeyError" in stream.getvalue()
 
 
 def test_summary_says_where_and_how() -> None:
@@ -180,13 +173,13 @@ def test_summary_says_where_and_how() -> None:
         "Loss     0.500 (first step 2.346)",
         "Speed    12,346 tokens/s",
         "Data     prepared in 1.5 s (key 0123456789ab)",
-        "Run      /runs/r",
+        "Report   /runs/r/report.md",
         "Time     23 s",
     ]
 
 
 def test_summary_of_a_run_that_recorded_nothing() -> None:
-    assert summary(Path("/runs/r"), []) == "Run      /runs/r"
+    assert summary(Path("/runs/r"), []) == "Report   /runs/r/report.md"
 
 
 LEDGER = {
@@ -220,7 +213,7 @@ def test_the_summary_of_data_is_a_table_that_adds_up(home: Path, monkeypatch: py
         "                        200 packs of 2,048, 99.4 % full",
         f"Rejected {home}/store/prepared/{'k' * 32}/rejected.jsonl",
         "Folder   /store/k",
-        "Time     0.0 s",
+        "Time     0 s",
     ]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from opensloth_core.errors import ConfigError, OpenSlothError, TrainingError
-from opensloth_core.launch.gang import Member, rank_spawned, run_gang
+from opensloth_core.launch.gang import Member, rank_spawned, run_gang, together
 from opensloth_core.launch.process import ProcessFailed
 
 Write = Callable[..., Any]
@@ -70,7 +70,8 @@ def test_the_killed_rank_is_named_rather_than_the_peer_that_lost_it(child: Write
     members = [member(peer, "rank 0", MEETING=meeting), member(killed, "rank 1", MEETING=meeting)]
     with pytest.raises(TrainingError) as caught:
         asyncio.run(run_gang(members if killed_comes == "last" else members[::-1]))
-    assert str(caught.value) == "rank 1 was killed by SIGKILL; its last lines:\n    step 7"
+    assert str(caught.value).startswith("rank 1 was killed by SIGKILL (")
+    assert str(caught.value).endswith("); its last lines:\n    step 7")
 
 
 def test_a_rank_killed_from_outside_is_named_though_its_peer_was_seen_failing_first(child: Write) -> None:
@@ -186,3 +187,35 @@ def test_an_error_that_is_none_of_ours_is_not_hidden() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         asyncio.run(run_gang([buggy]))
     assert [type(error) for error in caught.value.exceptions] == [ZeroDivisionError]
+
+
+async def _ends(after: float, ended: list[str], error: Exception | None = None) -> None:
+    try:
+        await asyncio.sleep(after)
+        if error is not None:
+            raise error
+    except asyncio.CancelledError:
+        ended.append("cancelled")
+        raise
+    ended.append("done")
+
+
+def test_work_that_runs_together_is_waited_for() -> None:
+    ended: list[str] = []
+    asyncio.run(together(_ends(0.05, ended), _ends(0.01, ended)))
+    assert ended == ["done", "done"]
+
+
+def test_when_one_part_fails_the_other_is_cancelled_and_the_failure_is_told_as_it_is() -> None:
+    ended: list[str] = []
+    with pytest.raises(ConfigError, match="a mistake in the data"):
+        asyncio.run(together(_ends(0.01, ended, ConfigError("a mistake in the data")), _ends(30, ended)))
+    assert ended == ["cancelled"]
+
+
+def test_a_bug_goes_before_our_own_errors() -> None:
+    async def both_fail() -> None:
+        raise KeyError("surprise")
+
+    with pytest.raises(KeyError, match="surprise"):
+        asyncio.run(together(_ends(0, [], ConfigError("x")), both_fail()))

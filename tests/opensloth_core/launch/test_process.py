@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -115,9 +116,16 @@ def test_exit_65_without_a_message_is_a_failure_like_any_other(child: Write) -> 
     assert str(failure(child("raise SystemExit(65)"))) == "rank 1 exited with code 65"
 
 
-def test_an_error_of_the_run_is_no_mistake_in_the_input(child: Write) -> None:
-    error = failure(child("print('error: the loss is nan'); raise SystemExit(1)"))
-    assert str(error) == "rank 1 exited with code 1; its last lines:\n    error: the loss is nan"
+def test_an_error_of_the_run_is_told_with_just_its_text(child: Write) -> None:
+    error = failure(child("print('step 3'); print('error: the loss is nan'); raise SystemExit(1)"))
+    assert str(error) == "the loss is nan"
+    assert error.exit_code == 1
+
+
+def test_an_error_that_a_library_printed_before_a_traceback_is_not_taken_for_ours(child: Write) -> None:
+    error = failure(child("print('error: no such device'); raise KeyError('x')"))
+    assert str(error).startswith("rank 1 exited with code 1; its last lines:\n    error: no such device\n")
+    assert str(error).endswith("KeyError: 'x'")
 
 
 def test_our_errors_cross_the_process_boundary(child: Write) -> None:
@@ -134,7 +142,7 @@ def test_our_errors_cross_the_process_boundary(child: Write) -> None:
     with pytest.raises(ConfigError) as caught:
         asyncio.run(worker.run("data"))
     assert str(caught.value) == "data is wrong"
-    assert str(failure(worker, "store")).startswith("rank 1 exited with code 1")
+    assert str(failure(worker, "store")) == "store is wrong"
 
 
 def test_a_killed_process_is_named_with_the_signal(child: Write) -> None:
@@ -145,8 +153,29 @@ def test_a_killed_process_is_named_with_the_signal(child: Write) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         """)
     )
-    assert str(error) == "rank 1 was killed by SIGKILL; its last lines:\n    step 3"
+    assert re.fullmatch(
+        r"rank 1 was killed by SIGKILL \(it had used up to \d+\.\d of \d+\.\d GiB of memory; memory may have "
+        r"run out, or somebody ended it\); its last lines:\n    step 3",
+        str(error),
+    )
     assert error.by_signal
+
+
+def test_a_killed_process_is_told_with_the_memory_it_had(child: Write) -> None:
+    error = failure(
+        child("""
+            import os, signal, time
+            held = b"x" * 500_000_000  # 0.47 GiB
+            time.sleep(1)
+            os.kill(os.getpid(), signal.SIGKILL)
+        """)
+    )
+    assert "it had used up to 0.5 of " in str(error)
+
+
+def test_a_process_that_another_signal_ended_is_not_said_to_lack_memory(child: Write) -> None:
+    error = failure(child("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"))
+    assert str(error) == "rank 1 was killed by SIGSEGV"
 
 
 def test_a_line_longer_than_the_limit_is_passed_on_whole(child: Write) -> None:
@@ -269,7 +298,7 @@ def test_a_killed_process_is_told_at_once_though_its_children_live(
         print(subprocess.Popen([sys.executable, "-c", {SLEEP!r}]).pid)
         os.kill(os.getpid(), signal.SIGKILL)
     """)
-    with pytest.raises(ProcessFailed, match=r"^rank 1 was killed by SIGKILL; "):
+    with pytest.raises(ProcessFailed, match=r"^rank 1 was killed by SIGKILL \(.*\); "):
         asyncio.run(asyncio.wait_for(parent.run(), timeout=20))
     wait_until_gone(int(parent.lines[0]))
 

@@ -47,7 +47,7 @@ def test_a_new_run_has_its_configuration_its_log_folder_and_one_event(
     run = RunDirectory.create(config)
     assert sorted(path.name for path in run.path.iterdir()) == ["config.json", "events.jsonl", "logs"]
     assert [event["state"] for event in read_events(run.events_path)] == ["created"]
-    assert RunDirectory(run.path).config() == config
+    assert RunDirectory(run.path).config() == config.resolved()
     assert json.loads(run.config_path.read_text())["training"]["learning_rate"] == 2e-4  # resolved
 
 
@@ -56,7 +56,7 @@ def test_the_configuration_survives_being_written(gpus: object, home: Path) -> N
     values = {"data": "d.jsonl", "model": "m", "gpus": gpus, "output": "out", "max_rejected": "5%", "r": 8}
     lora = {"lora": {"r": values.pop("r"), "target_modules": "q_proj,v_proj"}}
     config = OpenSlothConfig.of({**values, **lora})
-    assert RunDirectory.create(config).config() == config
+    assert RunDirectory.create(config).config() == config.resolved()
 
 
 def test_a_full_finetuning_s_record_can_be_started_from(home: Path, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_full_finetuning_s_record_can_be_started_from(home: Path, tmp_path: Pa
     values = {"data": str(data), "model": "embedded", "gpus": 1, "finetuning_type": "full"}
     config = OpenSlothConfig.of(values)
     written = RunDirectory.create(config).config()
-    assert written == config
+    assert written == config.resolved()
     assert len(refuse_impossible(written)) == 1  # as the flow does; no adapter's setting in it
 
 
@@ -85,6 +85,7 @@ def test_all_paths_are_inside_the_run(config: OpenSlothConfig, home: Path) -> No
         run.log_path(1),
         run.prepare_log_path,
         run.adapter_dir,
+        run.checkpoints_dir,
         run.trainer_dir,
     ]
     assert [str(path.relative_to(run.path)) for path in paths] == [
@@ -94,6 +95,7 @@ def test_all_paths_are_inside_the_run(config: OpenSlothConfig, home: Path) -> No
         "logs/prepare.log",
         "adapter",
         "checkpoints",
+        "trainer",
     ]
 
 

@@ -17,7 +17,7 @@ def plan(batch: BatchPlan, epochs: float = 1.0, max_steps: int | None = None, se
 
 
 def packs_of_steps(training: TrainingPlan) -> list[list[int]]:
-    return [sorted(step.reshape(-1).tolist()) for step in training.packs_SWAB]
+    return [sorted(step.reshape(-1).tolist()) for step in training.units_SWAB]
 
 
 @pytest.mark.parametrize("batch", [BatchPlan(2, 1, 2), BatchPlan(1, 1, 4), BatchPlan(1, 4, 1)])
@@ -28,9 +28,20 @@ def test_the_packs_of_a_step_do_not_depend_on_the_ranks(batch: BatchPlan) -> Non
 
 def test_an_epoch_holds_every_pack_once_and_fills_its_last_step() -> None:
     training = plan(BatchPlan(2, 2, 1))
-    assert training.packs_SWAB.shape == (2, 1, 2, 2)
-    assert sorted(training.packs_SWAB.reshape(-1).tolist()) == [FILLER, FILLER, 0, 1, 2, 3, 4, 5]
-    assert FILLER not in training.packs_SWAB[0]
+    assert training.units_SWAB.shape == (2, 1, 2, 2)
+    assert sorted(training.units_SWAB.reshape(-1).tolist()) == [FILLER, FILLER, 0, 1, 2, 3, 4, 5]
+    assert FILLER not in training.units_SWAB[0]
+
+
+def test_where_nothing_can_be_ignored_the_last_step_takes_the_first_units_once_more() -> None:
+    training = training_plan(TOKENS, TRAINED, BatchPlan(2, 2, 1), 1.0, None, 0, repeat=True)
+    first, last = packs_of_steps(training)
+    assert len(set(first + last)) == 6
+    order = np.random.default_rng((0, 0)).permutation(6).tolist()
+    assert sorted(last) == sorted(order[4:] + order[:2])
+    tiny = training_plan(TOKENS[:1], TRAINED[:1], BatchPlan(4, 1, 1), 1.0, None, 0, repeat=True)
+    assert packs_of_steps(tiny) == [[0, 0, 0, 0]]
+    assert tiny.trained_tokens_S.tolist() == [40]
 
 
 def test_trained_tokens_of_the_steps_add_up_over_all_ranks() -> None:
@@ -54,12 +65,12 @@ def test_a_fraction_of_an_epoch_and_a_number_of_steps() -> None:
 
 def test_a_longer_run_begins_like_a_shorter_one() -> None:
     short, long = plan(BatchPlan(2, 1, 1), max_steps=2), plan(BatchPlan(2, 1, 1), max_steps=8)
-    assert long.packs_SWAB[:2].tolist() == short.packs_SWAB.tolist()
+    assert long.units_SWAB[:2].tolist() == short.units_SWAB.tolist()
 
 
 def test_packs_are_dealt_longest_first_to_the_rank_with_fewest_tokens() -> None:
     # One step of all six: 100 | 90, then 80 to the second, 70 to the first, 60 to the second, 50 is left.
-    dealt = plan(BatchPlan(3, 1, 2)).packs_SWAB[0]
+    dealt = plan(BatchPlan(3, 1, 2)).units_SWAB[0]
     assert [sorted(TOKENS[hand].reshape(-1).tolist()) for hand in dealt] == [[50, 70, 100], [60, 80, 90]]
 
 
@@ -77,8 +88,8 @@ def test_every_rank_has_as_many_slots_and_no_pack_is_lost(
     lengths = np.array(tokens)
     batch = BatchPlan(batch_size, accumulation, world_size)
     training = training_plan(lengths, lengths, batch, 1.0, None, seed)
-    assert training.packs_SWAB.shape[1:] == (world_size, accumulation, batch_size)
-    slots = training.packs_SWAB.reshape(-1)
+    assert training.units_SWAB.shape[1:] == (world_size, accumulation, batch_size)
+    slots = training.units_SWAB.reshape(-1)
     assert sorted(slots[slots != FILLER].tolist()) == list(range(len(tokens)))
     assert training.trained_tokens_S.sum() == lengths.sum()
 
@@ -88,5 +99,5 @@ def test_ranks_train_about_equally_many_tokens_over_the_steps() -> None:
     num_tokens = np.full(400, 2048)
     num_trained = np.random.default_rng(0).integers(205, 1843, 400)
     whole = training_plan(num_tokens, num_trained, BatchPlan(2, 2, 4), 1.0, None, 42)
-    by_rank = num_trained[whole.packs_SWAB].sum(axis=(0, 2, 3))
+    by_rank = num_trained[whole.units_SWAB].sum(axis=(0, 2, 3))
     assert by_rank.max() - by_rank.min() < 0.01 * by_rank.mean()

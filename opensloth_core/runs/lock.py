@@ -1,0 +1,70 @@
+"""The lock of a run: at most one process drives it."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from opensloth_core.errors import ConfigError
+from opensloth_core.runs.directory import RunDirectory
+
+ATTEMPTS = 5
+PAUSE_SECONDS = 0.05
+
+
+@contextmanager
+def run_lock(run: RunDirectory) -> Iterator[None]:
+    """Hold a run while driving it; the kernel lets go of it when this process ends, however it ends.
+
+    The file says which process that is. It stays behind, since removing it would let two processes each lock
+    a file of their own.
+
+    Raises:
+        ConfigError: another process, or another part of this one, drives the run.
+    """
+    descriptor = os.open(run.lock_path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        if not _locked(descriptor):
+            raise ConfigError(
+                f"run {run.path.name} is still running{_holder(descriptor)}; "
+                "wait for it, stop it, or start a new run"
+            )
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_running(run: RunDirectory) -> bool:
+    """Whether a process drives the run right now."""
+    try:
+        descriptor = os.open(run.lock_path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        # Shared, so that two that only look do not take each other for the holder.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _locked(descriptor: int) -> bool:
+    # Somebody may just be looking whether the run is running.
+    for _ in range(ATTEMPTS):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return True
+    return False
+
+
+def _holder(descriptor: int) -> str:
+    process = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
+    return f" (process {process})" if process else ""

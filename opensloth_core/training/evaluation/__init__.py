@@ -1,0 +1,1 @@
+"""How good the policy is on rows held out, and what it answers before and after training."""

@@ -1,0 +1,173 @@
+"""The steps of GRPO, for TRL's trainer to run."""
+
+import json
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from opensloth_core.errors import OpenSlothError
+from opensloth_core.rewards.constant import ConstantRewardWatch
+from opensloth_core.training.grpo.generate import Generated, Sampling, end_ids, generate_completions
+from opensloth_core.training.grpo.loss import (
+    CompletionBatch,
+    completion_batch,
+    group_advantages,
+    score_tokens,
+    summed_loss,
+)
+from opensloth_core.training.grpo.rank_step import RankStep, step_metrics, together
+from opensloth_core.training.grpo.reference import ReferencePolicy
+from opensloth_core.training.grpo.scoring import Scorer
+from opensloth_core.training.planned import PlannedTrainer
+
+
+class GroupTrainer(PlannedTrainer):
+    """Goes before TRL's GRPOTrainer in a class's bases.
+
+    At the border of two steps it holds nothing but `extra_state`, the random numbers and what the
+    transformers trainer has: no completions wait, no metrics are half counted.
+    """
+
+    model: Any
+    processing_class: Any
+    use_vllm: bool
+    _metrics: Any
+
+    def __init__(self, **arguments: Any) -> None:
+        """Raises ConfigError where there is no such reward."""
+        super().__init__(**arguments)
+        self._settings = self.job.config.grpo
+        self._tokenizer = getattr(self.processing_class, "tokenizer", self.processing_class)
+        self._sampling = Sampling(
+            self._settings.max_completion_length,
+            self._settings.temperature,
+            self._settings.top_p,
+            end_ids(self.model, self._tokenizer),
+            self._tokenizer.pad_token_id,
+        )
+        self._scorer = Scorer(self._settings)
+        self._watch = ConstantRewardWatch(self._settings.constant_reward_steps)
+        self._reference = ReferencePolicy(self.model) if self._settings.kl_beta else None
+        self._micro_batches: deque[CompletionBatch] = deque()
+        self._step_metrics: dict[str, float] = {}
+        self._tokens_in_step = 0
+        self._kl_and_entropy = torch.zeros(2, device=self.job.device)
+
+    def generate(self, prompts: Sequence[Sequence[int]]) -> Generated:
+        """Completions of this rank's prompts by the policy as it is now, in their order."""
+        if not self.use_vllm:
+            return generate_completions(self.model, prompts, self._sampling)
+        ids, log_probs = self._generate_single_turn(prompts, None, {}, self._settings.num_generations)  # type: ignore[attr-defined]
+        return Generated(ids, log_probs)
+
+    def extra_state(self) -> dict[str, Any]:
+        """What a resumed run needs of this trainer beside its random numbers, as JSON."""
+        return {"reward_watch": self._watch.state()}
+
+    def restore_extra_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `extra_state` gave."""
+        self._watch.restore(state["reward_watch"])
+
+    def _prepare_inputs(self, rows: Any) -> tuple[CompletionBatch, torch.Tensor | None]:
+        """The next micro-batch of completions, and what the reference gives its tokens.
+
+        Args:
+            rows: the prompts of the step, the same for each of its micro-batches.
+        """
+        if not self._micro_batches:
+            self._micro_batches.extend(self._roll_out(rows))
+        batch = self._micro_batches.popleft()
+        if self._reference is None:
+            return batch, None
+        with self._reference.in_place(self.model), self.compute_loss_context_manager():  # type: ignore[attr-defined]
+            return batch, score_tokens(self.model, batch).log_probs
+
+    def _roll_out(self, rows: Sequence[Mapping[str, Any]]) -> list[CompletionBatch]:
+        """Complete and score a step's prompts; the completions in micro-batches of near-equal length."""
+        num_generations, job = self._settings.num_generations, self.job
+        repeated = [row for row in rows for _ in range(num_generations)]
+        prompts = [row["prompt_ids"] for row in repeated]
+        began = time.perf_counter()
+        generated = self.generate(prompts)
+        own = self._scored(repeated, generated, time.perf_counter() - began)
+        step = together(self._of_all_ranks(own))
+        self._watch.feed(step.rewards, step.scores, step.is_finished)
+        self._tokens_in_step = sum(step.num_tokens)
+        self._step_metrics = {
+            "tokens": sum(len(prompt) for prompt in prompts) + sum(own.num_tokens),
+            "trained_tokens": self._tokens_in_step,
+            **step_metrics(step, num_generations),
+        }
+        advantages = group_advantages(own.rewards, num_generations)
+        lengths = [len(p) + len(c) for p, c in zip(prompts, generated.completion_ids, strict=True)]
+        order = sorted(range(len(prompts)), key=lambda index: -lengths[index])
+        size, log_probs = job.batch.batch_size, generated.log_probs
+        return [
+            completion_batch(
+                [prompts[i] for i in chosen],
+                [generated.completion_ids[i] for i in chosen],
+                [advantages[i] for i in chosen],
+                None if log_probs is None else [log_probs[i] for i in chosen],
+                job.device,
+            )
+            for chosen in (order[start : start + size] for start in range(0, len(order), size))
+        ]
+
+    def _scored(
+        self, rows: Sequence[Mapping[str, Any]], generated: Generated, generate_seconds: float
+    ) -> RankStep:
+        """This rank's part of a step; an error is left for all ranks to raise together."""
+        completions = generated.completion_ids
+        num_tokens = [len(tokens) for tokens in completions]
+        is_finished = [tokens[-1] in self._sampling.end_ids for tokens in completions]
+        began = time.perf_counter()
+        try:
+            texts = self._tokenizer.batch_decode(completions, skip_special_tokens=True)
+            columns = [json.loads(row["columns"]) for row in rows]
+            rewards, scores = self._scorer(columns, texts, num_tokens, is_finished)
+        except OpenSlothError as err:
+            return RankStep(error=err)
+        return RankStep(
+            rewards=rewards,
+            scores=scores,
+            num_tokens=num_tokens,
+            is_finished=is_finished,
+            generate_seconds=generate_seconds,
+            reward_seconds=time.perf_counter() - began,
+        )
+
+    def _of_all_ranks(self, own: RankStep) -> list[RankStep]:
+        parts: list[RankStep] = [own] * self.job.world_size
+        torch.distributed.all_gather_object(parts, own)
+        return parts
+
+    def compute_loss(
+        self, model: Any, inputs: tuple[CompletionBatch, torch.Tensor | None], *_: Any, **__: Any
+    ) -> torch.Tensor:
+        """This micro-batch's part of the step's loss.
+
+        Summed over a rank's micro-batches and averaged over ranks, as the trainer and DDP do, it is a mean
+        over the tokens of all completions of the step, wherever they are.
+        """
+        batch, reference_BT = inputs
+        scored = score_tokens(model, batch)
+        loss, kl = summed_loss(scored.log_probs, batch, reference_BT, self._settings.kl_beta)
+        entropy = (scored.entropy.detach() * batch.mask_BT).sum()
+        self._kl_and_entropy += torch.stack([kl, entropy])
+        return loss * (self.job.world_size / self._tokens_in_step)
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Log a step with its metrics, which are those of all ranks."""
+        self._metrics["train"].clear()
+        if "loss" in logs and self._step_metrics:
+            torch.distributed.all_reduce(self._kl_and_entropy)
+            kl, entropy = (self._kl_and_entropy / self._tokens_in_step).tolist()
+            logs = {**logs, **self._step_metrics, "entropy": entropy}
+            if self._reference is not None:
+                logs["kl"] = kl
+            self._step_metrics = {}
+            self._kl_and_entropy.zero_()
+        super().log(logs, *args, **kwargs)
