@@ -7,7 +7,8 @@ from typing import Any
 
 from opensloth_core.training.evaluation.samples import Sample
 from opensloth_core.training.evaluation.undisturbed import undisturbed
-from opensloth_core.training.grpo.generate import Sampling, end_ids, generate_completions
+from opensloth_core.training.grpo.end_tokens import end_ids
+from opensloth_core.training.grpo.generate import Sampling, generate_completions
 
 MAX_NEW_TOKENS = 256
 MIN_NEW_TOKENS = 64

@@ -41,14 +41,6 @@ class Generated:
     """What the sampler gave each token, where it is another program than the model that is trained."""
 
 
-def end_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
-    """The tokenizer's end token and every one that the model's generation settings name."""
-    named = model.generation_config.eos_token_id
-    several = named if isinstance(named, list | tuple) else [] if named is None else [named]
-    own = getattr(tokenizer, "tokenizer", tokenizer).eos_token_id
-    return tuple(sorted({int(token) for token in [own, *several] if token is not None}))
-
-
 def generate_completions(model: Any, prompts: Sequence[Sequence[int]], sampling: Sampling) -> Generated:
     """Completions of some prompts, in their order.
 

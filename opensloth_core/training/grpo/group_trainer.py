@@ -10,7 +10,8 @@ import torch
 
 from opensloth_core.errors import OpenSlothError
 from opensloth_core.rewards.constant import ConstantRewardWatch
-from opensloth_core.training.grpo.generate import Generated, Sampling, end_ids, generate_completions
+from opensloth_core.training.grpo.end_tokens import end_ids
+from opensloth_core.training.grpo.generate import Generated, Sampling, generate_completions
 from opensloth_core.training.grpo.loss import (
     CompletionBatch,
     completion_batch,

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
-from opensloth_core.training.grpo.generate import Sampling, end_ids, generate_completions
+from opensloth_core.training.grpo.generate import Sampling, generate_completions
 
 PROMPTS = [[1, 40], [1, 50, 60, 70, 80, 90, 100], [1, 44, 45, 46]]
 GREEDY = Sampling(max_new_tokens=12, temperature=0.0, top_p=1.0, end_ids=(2,), pad_id=0)
@@ -94,12 +94,3 @@ def test_the_model_comes_back_as_it_was(model: Any, checkpointing: bool) -> None
     assert model.config.use_cache is False
     model(torch.tensor([PROMPTS[0]])).logits.sum().backward()
     assert all(weight.grad is not None for weight in model.parameters())
-
-
-def test_the_end_tokens_of_tokenizer_and_model_both_end_completions(model: Any, tiny_model_dir: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(tiny_model_dir)
-    assert end_ids(model, tokenizer) == (2,)
-    model.generation_config.eos_token_id = [7, 9]
-    assert end_ids(model, tokenizer) == (2, 7, 9)
-    model.generation_config.eos_token_id = None
-    assert end_ids(model, tokenizer) == (2,)
