@@ -14,6 +14,7 @@ from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.life import recorded, reported
 from opensloth_core.runs.lock import run_lock
 from opensloth_core.runs.resume import open_run
+from tasks.mark_crashed import mark_crashed
 from tasks.preflight import check
 from tasks.publish_model import publish_model
 from tasks.train_model import train_model
@@ -89,12 +90,14 @@ async def _run(
         raise ConfigError(
             f"method {config.method}: this flow is for {method}; start finetune-{config.method}"
         )
+    await mark_crashed()
     if run_dir is None:
         run = await asyncio.to_thread(open_run, config, resume, allow_drift)
     else:
         run = RunDirectory(run_dir)
     try:
         with run_lock(run), reported(run), recorded(run):
+            run.events.write("flow", flow_run_id=runtime.flow_run.id)
             return await _finetune(run)
     except asyncio.CancelledError:
         return cancelled()

@@ -4,6 +4,7 @@ The log is the one record of what a run does. Terminals, the web page and the fi
 views of it. Kinds of event, beside `time` (Unix seconds) and `kind`:
 
     state      state (see `RunState`), message?
+    flow       flow_run_id                                 the Prefect flow run that drives it
     progress   phase, done, total (None when unknown)      a long piece of work moves
     prepared   key, cached, seconds, ledger                the data is ready
     mark       rank, name: one of started, imported, loaded, data, joined, ready, trained, saved

@@ -28,9 +28,9 @@ def find_resumable(which: str | Path, config: OpenSlothConfig | None = None) -> 
     """
     if str(which) == AUTO:
         assert config is not None, "auto needs a configuration to compare with"
-        return next((run for run in _newest_first() if _is_unfinished(run, config)), None)
+        return next((run for run in newest_first() if _is_unfinished(run, config)), None)
     run = _named(str(which))
-    if not _trains(run):
+    if not trains(run):
         raise ConfigError(
             f"run {run.path.name}: prepared data and trained nothing; there is nothing to resume"
         )
@@ -63,7 +63,7 @@ def _named(which: str) -> RunDirectory:
     for path in (folder, home_dir() / "runs" / which):
         if RunDirectory(path).config_path.is_file():
             return RunDirectory(path)
-    runs = list(_newest_first())
+    runs = list(newest_first())
     found = [run for run in runs if run.path.name.startswith(which)]
     if len(found) == 1:
         return found[0]
@@ -76,7 +76,8 @@ def _named(which: str) -> RunDirectory:
     )
 
 
-def _newest_first() -> Iterator[RunDirectory]:
+def newest_first() -> Iterator[RunDirectory]:
+    """All runs, by when they were created."""
     runs = [RunDirectory(path) for path in (home_dir() / "runs").glob("*")]
     dated = [(_created(run), run.path.name, run) for run in runs if run.config_path.is_file()]
     return (run for *_, run in sorted(dated, key=lambda entry: entry[:2], reverse=True))
@@ -90,13 +91,14 @@ def _created(run: RunDirectory) -> float:
         return 0.0
 
 
-def _trains(run: RunDirectory) -> bool:
+def trains(run: RunDirectory) -> bool:
+    """Whether a run trains a model, rather than prepare data alone."""
     return "finetuning_type" in json.loads(run.config_path.read_text())
 
 
 def _is_unfinished(run: RunDirectory, config: OpenSlothConfig) -> bool:
     try:
-        if not _trains(run) or _identity(run.config()) != _identity(config):
+        if not trains(run) or _identity(run.config()) != _identity(config):
             return False
     except (OpenSlothError, OSError, ValueError):  # of a version that had other settings
         return False

@@ -20,6 +20,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, TaskRun
 
 from opensloth_core.runs.events import read_events
+from tasks.mark_crashed import mark_crashed
 from tests.flows.conftest import Start
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -182,8 +183,10 @@ async def test_whatever_ends_the_command_leaves_no_process(
         time.sleep(0.1)
     assert pids_of(run_dir) == []
     assert process.returncode == code
-    if sent != signal.SIGKILL:
-        assert states(run_dir)[-1] == "cancelled"
-        flow_run, _, ranks = await seen_in_prefect(run_dir)
-        assert flow_run.state_name == "Cancelled"
-        assert all(rank.state is not None and rank.state.is_final() for rank in ranks.values())
+    if sent == signal.SIGKILL:
+        assert states(run_dir)[-1] == "training"
+        await mark_crashed()  # as whoever starts next does
+    flow_run, _, ranks = await seen_in_prefect(run_dir)
+    own, prefects = ("crashed", "Crashed") if sent == signal.SIGKILL else ("cancelled", "Cancelled")
+    assert (states(run_dir)[-1], flow_run.state_name) == (own, prefects)
+    assert all(rank.state is not None and rank.state.is_final() for rank in ranks.values())
