@@ -20,6 +20,12 @@ settings.load_profile("same")
 COLOURS = ["red", "green", "blue", "yellow", "white", "black", "brown", "grey"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that none of them is left over for one process at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """See `opensloth_core.models.tiny`."""

@@ -20,10 +20,11 @@ _GB = 10**9
 
 
 class AnonymousMemory:
-    """Watches all descendants of this process while it is entered; `peak_bytes` is the result."""
+    """Watches all descendants that come while it is entered; `peak_bytes` is the result."""
 
     def __init__(self) -> None:
         self.peak_bytes = 0
+        self._earlier = set(_descendants(os.getpid()))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -39,7 +40,8 @@ class AnonymousMemory:
 
     def _watch(self) -> None:
         while not self._stop.wait(1 / _SAMPLES_PER_SECOND):
-            self.peak_bytes = max(self.peak_bytes, sum(map(anonymous_bytes, _descendants(os.getpid()))))
+            watched = set(_descendants(os.getpid())) - self._earlier
+            self.peak_bytes = max(self.peak_bytes, sum(map(anonymous_bytes, watched)))
 
 
 def anonymous_bytes(pid: int) -> int:

@@ -98,7 +98,8 @@ async def test_two_ranks_train_then_the_second_run_finds_its_data_cached(
     out, err = (first := os_train(*command, "--output", tmp_path / "mine")).communicate(timeout=200)
     assert first.returncode == 0, err
     run_dir = only_run(home)
-    assert states(run_dir) == ["created", "preparing", "warming", "training", "saving", "completed"]
+    passed = ["created", "preparing", "warming", "training", "saving", "evaluating", "completed"]
+    assert states(run_dir) == passed
     assert "Data     prepared in" in out and str(run_dir / "adapter") in out
     assert "40 read = 40 kept" in out
     assert "CPU" in err and "gloo" in err

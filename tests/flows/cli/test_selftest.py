@@ -128,13 +128,13 @@ def processes_of(folder: Path) -> list[int]:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_one_device_compares_accumulation_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    command = started(tmp_path, "--gpus", "1", "--method", "sft")
+    command = started(tmp_path, "--gpus", "1", "--method", "dpo")
     out, err = command.communicate()
     assert command.returncode == 0, err
     assert err.splitlines() == [
         "one device: only accumulation is compared, no ranks with one another",
-        "sft: 1 rank …",
-        "sft: accumulation 2 …",
+        "dpo: 1 rank …",
+        "dpo: accumulation 2 …",
     ]
     assert out.splitlines()[-1] == "passed: every run trains the same"
     assert left_behind(tmp_path) == []
