@@ -14,7 +14,7 @@ RUNS_LOOKED_AT = 100
 def mark_abandoned() -> list[RunDirectory]:
     """Record `crashed` for every run that says it goes on while nobody drives it. Gives these runs.
 
-    Of the newest `RUNS_LOOKED_AT` only, so that it costs the same however many there are.
+    Of the newest `RUNS_LOOKED_AT` only, since the whole log of each of them is read.
     """
     found = [run for run in islice(newest_first(), RUNS_LOOKED_AT) if _is_abandoned(run)]
     for run in found:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import torch
 
-from opensloth_core.training.guard.memory_in_use import memory_in_use
+from opensloth_core.launch.process_memory import kilobytes
+from opensloth_core.training.guard.memory_in_use import STATUS, memory_in_use
 
 
 class DeviceMemory:
@@ -28,8 +29,7 @@ class DeviceMemory:
     def peak_bytes(self) -> int:
         """The most that was in use since `reset_peak`."""
         if self._device == "cpu":
-            status = Path("/proc/self/status").read_text()
-            return int(status.split("VmHWM:")[1].split()[0]) * 1024
+            return kilobytes(STATUS, "VmHWM:") * 1024
         torch.cuda.synchronize(self._device)
         return int(torch.cuda.max_memory_reserved(self._device))
 

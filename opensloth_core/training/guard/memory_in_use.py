@@ -6,6 +6,10 @@ from pathlib import Path
 
 import torch
 
+from opensloth_core.launch.process_memory import kilobytes
+
+STATUS = Path("/proc/self/status")
+
 
 @dataclass(frozen=True)
 class MemoryInUse:
@@ -39,12 +43,7 @@ def memory_in_use(device: str, world_size: int) -> MemoryInUse:
         )
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:
-        used = _kilobytes("/proc/self/status", "VmSize:") * 1024
+        used = kilobytes(STATUS, "VmSize:") * 1024
         return MemoryInUse(used, max(0, soft - used), "the address space that ulimit -v allows")
-    used = _kilobytes("/proc/self/status", "VmRSS:") * 1024
-    return MemoryInUse(used, _kilobytes("/proc/meminfo", "MemAvailable:") * 1024 // world_size, "RAM")
-
-
-def _kilobytes(path: str, name: str) -> int:
-    lines = Path(path).read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name))
+    used = kilobytes(STATUS, "VmRSS:") * 1024
+    return MemoryInUse(used, kilobytes(Path("/proc/meminfo"), "MemAvailable:") * 1024 // world_size, "RAM")
