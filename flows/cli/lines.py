@@ -15,8 +15,8 @@ STATES = {
     "crashed": "crashed",
 }
 
-COUNTED_IN_BYTES = frozenset({"tokenize"})
-"""Phases whose progress is that of reading the input."""
+COUNTED_IN_BYTES = frozenset({"tokenize", "download", "upload"})
+"""Phases whose progress is counted in bytes."""
 
 
 def is_echo(event: Event) -> bool:

@@ -35,7 +35,7 @@ def run_preview(settings: PreviewSettings) -> int:
         job.refuse(config)
         model_dir = fetch_tokenizer(config.model, lambda text: print(text, file=sys.stderr))
         key = prepared_key(config, model_dir, num_shards(config.gpus)).digest
-        if find_prepared(key)[0] is not None:
+        if find_prepared(key, config.verify)[0] is not None:
             return _show(settings, key, model_dir)
     except OpenSlothError as err:
         return job.ended(err)

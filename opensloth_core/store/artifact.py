@@ -3,21 +3,29 @@
 Everything is written into a staging folder beside the final place. The manifest is written last and
 the folder renamed into place with it, so a folder under its final name is complete, and what is cut
 off half way is never found.
+
+    store/prepared/<key>/                        an artifact
+    store/prepared/.staging-<key>-<id>/          one that is being written
+    store/prepared/.staging-<key>-<id>.lock      locked by whoever writes it, for as long as it lives
 """
 
-import fcntl
+import contextlib
+import json
 import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Self, TypeVar
 
 from pydantic import NonNegativeInt
 
 from opensloth_core.config.base import Settings
 from opensloth_core.errors import StoreError
-from opensloth_core.store.digest import file_digest
+from opensloth_core.store.digest import file_digest, parts_digest
+from opensloth_core.store.durable import flush, make_folder
+from opensloth_core.store.file_lock import lock_file
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"
@@ -40,6 +48,44 @@ class Manifest(Settings):
     files: dict[str, FileRecord]
     """Every file of the artifact but the manifest."""
 
+    seal: str | None = None
+    """BLAKE2b-128 over all else that the manifest says; None until it is written."""
+
+    def sealed(self) -> Self:
+        """The manifest with its seal."""
+        return self.model_copy(update={"seal": _seal(self.model_dump(mode="json"))})
+
+
+class ManifestError(StoreError):
+    """A manifest is missing, torn, or has changed since it was written."""
+
+
+Kind = TypeVar("Kind", bound=Manifest)
+
+
+def read_manifest(folder: Path, kind: type[Kind]) -> Kind:
+    """The manifest of a folder.
+
+    Raises:
+        ManifestError: it is not there or damaged, or of another kind or version.
+    """
+    try:
+        values = json.loads((folder / MANIFEST).read_bytes())
+        if isinstance(values, dict) and values.get("seal") not in (None, _seal(values)):
+            raise ManifestError(f"{MANIFEST} has changed since it was written")
+        return kind.model_validate_json(json.dumps(values))
+    except FileNotFoundError as err:
+        raise ManifestError(f"{MANIFEST} is missing") from err
+    except OSError as err:
+        raise ManifestError(f"{MANIFEST} cannot be read: {err.strerror}") from err
+    except (ValueError, RecursionError) as err:
+        reason = str(err).splitlines()[0]
+        raise ManifestError(f"{MANIFEST} is damaged, or of another version: {reason}") from err
+
+
+def _seal(values: Mapping[str, Any]) -> str:
+    return parts_digest({name: json.dumps(value) for name, value in values.items() if name != "seal"})
+
 
 def file_records(folder: Path, known: Mapping[str, FileRecord] | None = None) -> dict[str, FileRecord]:
     """Records of all files of a folder but its manifest.
@@ -56,13 +102,15 @@ def file_records(folder: Path, known: Mapping[str, FileRecord] | None = None) ->
     }
 
 
-def damage(folder: Path, files: dict[str, FileRecord]) -> str | None:
+def damage(folder: Path, files: Mapping[str, FileRecord]) -> str | None:
     """What is wrong with an artifact's files by existence and size, or None."""
     for name, record in files.items():
         try:
             size = (folder / name).stat().st_size
         except FileNotFoundError:
             return f"{name} is missing"
+        except OSError as err:
+            return f"{name} cannot be read: {err.strerror}"
         if size != record.size_bytes:
             return f"{name} has {size:,} bytes, should have {record.size_bytes:,}"
     return None
@@ -72,66 +120,128 @@ def damage(folder: Path, files: dict[str, FileRecord]) -> str | None:
 def staging(target: Path) -> Iterator[Path]:
     """A new folder beside `target` to write an artifact into; gone afterwards unless committed.
 
-    What killed processes of this machine left is removed first.
+    What killed processes left is removed first, those of other machines too where the file system's locks
+    reach them.
 
     Raises:
         StoreError: the store cannot be written, or its disk is full.
     """
     folder = _staging_folder(target)
     try:
-        folder.mkdir(parents=True)
+        make_folder(target.parent)
         _remove_abandoned(target.parent)
-        yield folder
+        with _marked_as_alive(folder):
+            folder.mkdir()
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
     except OSError as err:
-        raise StoreError(
-            f"{target.parent}: cannot write the artifact store: {err.strerror or err}; "
-            "make room, or set OPENSLOTH_HOME to a folder you can write"
-        ) from err
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        raise unwritable(target.parent, err) from err
+
+
+def unwritable(place: Path, err: OSError) -> StoreError:
+    """The error for a store that cannot be written, or whose disk is full."""
+    # Arrow's errors have more words than the system's.
+    reason = os.strerror(err.errno) if err.errno else str(err)
+    return StoreError(
+        f"{place}: cannot write the artifact store: {reason}; "
+        "make room, or set OPENSLOTH_HOME to a folder you can write"
+    )
 
 
 def _staging_folder(target: Path) -> Path:
-    return target.parent / f"{STAGING}{target.name}-{os.getpid()}-{secrets.token_hex(4)}"
+    return target.parent / f"{STAGING}{target.name}-{secrets.token_hex(8)}"
+
+
+def _lock_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")
+
+
+@contextmanager
+def _marked_as_alive(folder: Path) -> Iterator[None]:
+    """Hold the lock of a staging folder, from before the folder exists until after it has gone."""
+    path = _lock_of(folder)
+    descriptor = lock_file(path, wait=True)
+    assert descriptor is not None, "waited for"
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 def _remove_abandoned(store: Path) -> None:
-    for folder in store.glob(f"{STAGING}*"):
-        pid = int(folder.name.split("-")[-2])
-        if not Path(f"/proc/{pid}").exists():
-            shutil.rmtree(folder, ignore_errors=True)
+    names = {path.name.removesuffix(".lock") for path in store.glob(f"{STAGING}*")}
+    for folder in (store / name for name in sorted(names)):
+        # Another user's, perhaps: what is not ours to remove does not stop us from writing beside it.
+        with contextlib.suppress(OSError):
+            descriptor = lock_file(_lock_of(folder), wait=False)
+            if descriptor is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                _lock_of(folder).unlink(missing_ok=True)
+                os.close(descriptor)
 
 
-def commit(folder: Path, target: Path, manifest: Manifest) -> None:
-    """Write the manifest and rename the staging folder into place.
+def commit(folder: Path, target: Path, manifest: Kind) -> Kind:
+    """Write the manifest and rename the staging folder into place, all of it on the disk by then.
 
     A damaged artifact already there is replaced; a whole one is kept, since the same key means the
-    same bytes. One process of the machine commits at a time, since looking at what is there and
-    replacing it are two steps.
+    same bytes. Gives the manifest as it was written.
     """
-    path = folder / MANIFEST
-    with path.open("w") as file:
-        file.write(manifest.model_dump_json(indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    with (target.parent / LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    manifest = manifest.sealed()
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+    for path in [*folder.iterdir(), folder]:
+        flush(path)
+    with _committing(target):
         try:
             folder.rename(target)
         except OSError:
             if not target.exists():
                 raise
             if _is_whole(target, type(manifest)):
-                return
-            discarded = _staging_folder(target)
-            target.rename(discarded)
+                return manifest
+            _set_aside(target)
             folder.rename(target)
-            shutil.rmtree(discarded)
+        flush(target.parent)
+    return manifest
+
+
+def discard(target: Path) -> None:
+    """Remove an artifact that is damaged; nothing of it is found from then on.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    try:
+        with _committing(target):
+            if target.exists():
+                _set_aside(target)
+    except OSError as err:
+        raise unwritable(target.parent, err) from err
+
+
+@contextmanager
+def _committing(target: Path) -> Iterator[None]:
+    """One process at a time, since looking at what is there and replacing it are two steps."""
+    descriptor = lock_file(target.parent / LOCK, wait=True)
+    assert descriptor is not None, "waited for"
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _set_aside(target: Path) -> None:
+    discarded = _staging_folder(target)
+    target.rename(discarded)
+    # What cannot be removed now is abandoned, and the next who writes here removes it.
+    shutil.rmtree(discarded, ignore_errors=True)
 
 
 def _is_whole(target: Path, kind: type[Manifest]) -> bool:
     try:
-        manifest = kind.model_validate_json((target / MANIFEST).read_text())
-    except (OSError, ValueError):
+        manifest = read_manifest(target, kind)
+    except ManifestError:
         return False
     return damage(target, manifest.files) is None

@@ -1,5 +1,6 @@
 """Folders that appear under their name only when all of them is on the disk."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -27,6 +28,18 @@ def publish_folder(staging: Path, target: Path, replace: bool = False) -> None:
     staging.rename(target)
     flush(target.parent)
     shutil.rmtree(replaced, ignore_errors=True)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, unless it is there.
+
+    Raises:
+        OSError: it cannot be made; `NotADirectoryError` where a file is in its place.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as err:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from err
 
 
 def flush(path: Path) -> None:

@@ -15,18 +15,13 @@ from opensloth_core.data.read.inputs import find_inputs
 from opensloth_core.data.version import preparation_digest
 from opensloth_core.errors import StoreError
 from opensloth_core.runs.events import Progress, no_progress
-from opensloth_core.store.artifact import (
-    MANIFEST,
-    Manifest,
-    commit,
-    damage,
-    file_records,
-    staging,
-)
+from opensloth_core.store.artifact import MANIFEST, Manifest, commit, file_records, staging
 from opensloth_core.store.digest import parts_digest
 from opensloth_core.store.digest_memory import remembered_digest
 from opensloth_core.store.home import home_dir
+from opensloth_core.store.single_flight import A_PROGRAM, Asker
 from opensloth_core.store.tokenizer_files import tokenizer_parts
+from opensloth_core.store.verify import find_artifact
 
 
 class PreparedManifest(Manifest):
@@ -119,17 +114,16 @@ def prepared_key(
     )
 
 
-def find_prepared(key: str) -> tuple[PreparedManifest | None, str | None]:
-    """The whole artifact of a key, or None and what is wrong with the one that is there, if any."""
-    folder = prepared_dir(key)
-    if not folder.is_dir():
-        return None, None
-    try:
-        manifest = PreparedManifest.model_validate_json((folder / MANIFEST).read_text())
-    except (OSError, ValueError) as err:
-        return None, f"{MANIFEST} cannot be read: {str(err).splitlines()[0]}"
-    problem = damage(folder, manifest.files)
-    return (None, problem) if problem else (manifest, None)
+def find_prepared(key: str, in_full: bool = False) -> tuple[PreparedManifest | None, str | None]:
+    """The whole artifact of a key, or None and what is wrong with the one that is there, if any.
+
+    Args:
+        in_full: read every byte of it; otherwise its files count by existence and size.
+    """
+    manifest, problem = find_artifact(prepared_dir(key), PreparedManifest, in_full)
+    if manifest is not None and manifest.key != key:
+        return None, f"{MANIFEST} is that of {manifest.key}"
+    return manifest, problem
 
 
 def open_prepared(key: str) -> PreparedManifest:
@@ -150,8 +144,12 @@ def prepare(
     num_shards: int,
     key: PreparedKey,
     progress: Progress = no_progress,
+    asker: Asker = A_PROGRAM,
 ) -> PreparedManifest:
     """Prepare data and commit it to the store under `key`, one shard a rank.
+
+    Args:
+        asker: who waits, where another process tokenizes the same rows.
 
     Raises:
         DataError: the input cannot be used, or changed while it was read.
@@ -162,14 +160,14 @@ def prepare(
     from opensloth_core.store.sampled_tokens import tokens_to_prepare
 
     target = prepared_dir(key.digest)
-    preparation = tokens_to_prepare(config, model_dir, key.token_settings, key.input_digest, progress)
+    preparation = tokens_to_prepare(config, model_dir, key.token_settings, key.input_digest, progress, asker)
     with staging(target) as folder:
         ledger = preparation.write(folder, num_shards, progress)
         manifest = PreparedManifest(
             key=key.digest,
             parts=key.parts,
             preparation={
-                **config.model_dump(mode="json", exclude={"data_output"}),
+                **config.model_dump(mode="json", exclude={"data_output", "verify"}),
                 "gpus": num_shards,
             },
             shards=tuple(shard_name(shard, num_shards) for shard in range(num_shards)),
@@ -178,8 +176,7 @@ def prepare(
             ledger=ledger,
             created=time.time(),
         )
-        commit(folder, target, manifest)
-    return manifest
+        return commit(folder, target, manifest)
 
 
 def _samples(config: DatasetPrepConfig) -> str:

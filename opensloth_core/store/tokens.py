@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
@@ -23,23 +23,21 @@ from opensloth_core.data.throttle import Throttled
 from opensloth_core.data.tokens import TokenSet, encode_into, known_chunks
 from opensloth_core.errors import DataError
 from opensloth_core.runs.events import Progress
-from opensloth_core.store.artifact import (
-    MANIFEST,
-    FileRecord,
-    Manifest,
-    commit,
-    damage,
-    file_records,
-    staging,
-)
+from opensloth_core.store.artifact import FileRecord, Manifest, commit, file_records, staging
 from opensloth_core.store.digest import parts_digest
 from opensloth_core.store.home import home_dir
+from opensloth_core.store.once import Wanted, found_or_made
 from opensloth_core.store.setup_memory import remembered_setup
+from opensloth_core.store.single_flight import Asker
+from opensloth_core.store.verify import find_artifact, verify
 
 ALL_ROWS = "all"
 
 _MAX_LENDERS = 8
 """Newest artifacts that are looked into for chunks."""
+
+_UNREADABLE = (OSError, ValueError, TypeError, KeyError, IndexError)
+"""What reading files of the right size with wrong content ends in; Arrow's errors are ValueErrors."""
 
 
 class TokensManifest(Manifest):
@@ -70,10 +68,42 @@ def tokens_key(settings: Mapping[str, str], input_digest: str, files: Sequence[s
     return f"{parts_digest(settings)[:16]}-{content[:16]}"
 
 
-def find_tokens(key: str) -> TokenSet | None:
-    """The tokens of a key, where the store has them whole."""
-    folder = _tokens_dir(key)
-    return TokenSet(folder) if _manifest(folder) else None
+def find_tokens(key: str, in_full: bool = False) -> tuple[TokenSet | None, str | None]:
+    """The tokens of a key, or None and what is wrong with those that are there, if any.
+
+    Args:
+        in_full: see `find_prepared`.
+    """
+    folder = tokens_dir(key)
+    manifest, problem = find_artifact(folder, TokensManifest, in_full)
+    if manifest is None:
+        return None, problem
+    if manifest.key != key:
+        return None, f"its manifest is that of {manifest.key}"
+    try:
+        return TokenSet(folder), None
+    except _UNREADABLE as err:
+        return None, f"cannot be read: {str(err).splitlines()[0]}"
+
+
+def obtain_tokens(key: str, make: Callable[[], TokenSet], asker: Asker, in_full: bool = False) -> TokenSet:
+    """The tokens of a key: those of the store, or made while all others who ask for them wait.
+
+    Args:
+        make: see `tokenize`.
+        in_full: see `find_prepared`.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    wanted = Wanted(
+        folder=tokens_dir(key),
+        find=lambda: find_tokens(key, in_full),
+        make=make,
+        work="tokenizes the same rows",
+        making="tokenizing",
+    )
+    return found_or_made(wanted, asker)[0]
 
 
 def tokenize(
@@ -92,12 +122,12 @@ def tokenize(
         ModelError: the tokenizer cannot be loaded, or has no chat template where one is needed.
         StoreError: the store cannot be written.
     """
-    target = _tokens_dir(key)
+    target = tokens_dir(key)
     progress = Throttled(progress)
     with staging(target) as folder:
         all_chunks, layout = _peeked(chunks)
         chats = layout is None or layout.shape is not Shape.TEXT
-        lenders = _lenders(key)
+        lenders = _lenders(key, config.verify)
         known = known_chunks(list(lenders))
         borrowed = encode_into(
             folder,
@@ -125,27 +155,28 @@ def tokenize(
     return TokenSet(target)
 
 
-def _tokens_dir(key: str) -> Path:
+def tokens_dir(key: str) -> Path:
+    """Where the artifact of a key lives."""
     return home_dir() / "store" / "tokens" / key
 
 
-def _manifest(folder: Path) -> TokensManifest | None:
-    """The manifest of a whole artifact."""
-    try:
-        manifest = TokensManifest.model_validate_json((folder / MANIFEST).read_text())
-    except (OSError, ValueError):
-        return None
-    return None if damage(folder, manifest.files) else manifest
-
-
-def _lenders(key: str) -> dict[Path, TokensManifest]:
+def _lenders(key: str, in_full: bool) -> dict[Path, TokensManifest]:
     """Whole artifacts made with the same settings, newest first."""
-    found = {}
-    for folder in _tokens_dir(key).parent.glob(f"{key.partition('-')[0]}-*"):
-        if manifest := _manifest(folder):
-            found[folder] = manifest
-    newest = sorted(found.items(), key=lambda item: -item[1].created)
-    return dict(newest[:_MAX_LENDERS])
+    dated = []
+    for folder in tokens_dir(key).parent.glob(f"{key.partition('-')[0]}-*"):
+        manifest, _ = find_artifact(folder, TokensManifest)
+        if manifest is not None:
+            dated.append((manifest.created, folder, manifest))
+    newest = sorted(dated, key=lambda entry: -entry[0])[:_MAX_LENDERS]
+    return {folder: manifest for _, folder, manifest in newest if _can_lend(folder, in_full)}
+
+
+def _can_lend(folder: Path, in_full: bool) -> bool:
+    try:
+        known_chunks([folder])
+    except _UNREADABLE:
+        return False
+    return not in_full or verify(folder) is None
 
 
 def _peeked(chunks: InputChunks) -> tuple[Iterator[RawChunk], Layout | None]:

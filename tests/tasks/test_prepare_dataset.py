@@ -92,7 +92,7 @@ async def test_a_failure_is_never_served_as_a_result(command: Command) -> None:
         await command.is_cached()
 
     accepted = run_prepare_data(command.config(max_rejected=0.5).preparation)
-    manifest = accepted.manifest.model_copy(update={"key": command.key})
+    manifest = accepted.manifest.model_copy(update={"key": command.key}).sealed()
     shutil.copytree(accepted.folder, prepared_dir(command.key))
     (prepared_dir(command.key) / "manifest.json").write_text(manifest.model_dump_json())
     assert not await command.is_cached()

@@ -21,12 +21,15 @@ IN_BATCH = frozenset({"batch_size", "gradient_accumulation_steps", "global_batch
 SHAPE_NOTHING = frozenset(
     {
         "output",
+        "verify",
         "save_steps",
         "save_total_limit",
         "eval_steps",
         "eval_generations",
         "report_to",
         "constant_reward_steps",
+        "stall_timeout_seconds",
+        "max_restarts",
     }
 )
 """Settings that a resumed run may change: its steps stay the same. All that are not named here count."""

@@ -1,6 +1,7 @@
 """An artifact exists whole or not at all, whatever happens to the process that writes it."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,9 +15,12 @@ from opensloth_core.store.artifact import (
     MANIFEST,
     FileRecord,
     Manifest,
+    ManifestError,
     commit,
     damage,
+    discard,
     file_records,
+    read_manifest,
     staging,
 )
 
@@ -228,13 +232,59 @@ def test_a_killed_process_does_not_hold_the_store(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_not(tmp_path: Path) -> None:
-    gone = subprocess.run(
-        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True
-    )
-    abandoned = tmp_path / f".staging-other-{gone.stdout.strip()}-0badcafe"
-    living = tmp_path / f".staging-other-{os.getpid()}-0badcafe"
-    abandoned.mkdir()
-    living.mkdir()
-    with staging(tmp_path / "key"):
-        assert not abandoned.exists()
-        assert living.exists()
+    killed, living = (start(COMMIT_WHEN_TOLD, str(tmp_path / name), "text", "1") for name in ("one", "two"))
+    for process in (killed, living):
+        assert process.stdout
+        assert process.stdout.readline() == "staged\n"
+    killed.kill()
+    killed.communicate(timeout=30)
+    assert sorted(re.sub("[0-9a-f]{16}", "*", name) for name in leftovers(tmp_path)) == [
+        ".staging-one-*",
+        ".staging-one-*.lock",
+        ".staging-two-*",
+        ".staging-two-*.lock",
+    ]
+    publish(tmp_path / "key", a="hello")
+    assert sorted(re.sub("[0-9a-f]{16}", "*", name) for name in leftovers(tmp_path)) == [
+        ".staging-two-*",
+        ".staging-two-*.lock",
+    ]
+    living.communicate("now\n", timeout=30)
+    assert set(contents(tmp_path / "two")) == set("abcdefgh")
+    assert leftovers(tmp_path) == []
+
+
+def test_a_stopped_process_s_staging_is_left_alone(tmp_path: Path) -> None:
+    process = start(COMMIT_WHEN_TOLD, str(tmp_path / "one"), "text", "1")
+    assert process.stdout
+    assert process.stdout.readline() == "staged\n"
+    process.send_signal(signal.SIGSTOP)
+    publish(tmp_path / "two", a="hello")
+    process.send_signal(signal.SIGCONT)
+    _, errors = process.communicate("now\n", timeout=30)
+    assert (process.returncode, errors) == (0, "")
+    assert set(contents(tmp_path / "one")) == set("abcdefgh")
+
+
+def test_staging_of_an_earlier_version_and_half_removed_artifacts_are_removed(tmp_path: Path) -> None:
+    for name in (f".staging-key-{os.getpid()}-0badcafe", ".staging-key-0123456789abcdef"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a").write_text("half")
+    publish(tmp_path / "key", a="hello")
+    assert leftovers(tmp_path) == []
+
+
+def test_a_discarded_artifact_is_gone_and_one_that_is_not_there_is_no_error(tmp_path: Path) -> None:
+    publish(tmp_path / "key", a="hello")
+    for _ in range(2):
+        discard(tmp_path / "key")
+        assert visible(tmp_path) == leftovers(tmp_path) == []
+
+
+def test_the_manifest_is_sealed(tmp_path: Path) -> None:
+    publish(tmp_path / "key", a="hello")
+    text = (tmp_path / "key" / MANIFEST).read_text()
+    assert read_manifest(tmp_path / "key", Manifest) == Manifest.model_validate_json(text)
+    (tmp_path / "key" / MANIFEST).write_text(text.replace('"size_bytes": 5', '"size_bytes": 4'))
+    with pytest.raises(ManifestError, match=r"^manifest\.json has changed since it was written$"):
+        read_manifest(tmp_path / "key", Manifest)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from opensloth_core.store.prepared import (
     prepared_key,
 )
 
-TORN = f"{MANIFEST} cannot be read: 1 validation error for PreparedManifest"
+TORN = f"{MANIFEST} is damaged, or of another version: "
 
 
 def key_of(config: DatasetPrepConfig, num_shards: int = 2, **changes: object) -> str:
@@ -208,22 +209,38 @@ def test_a_truncated_shard_is_noticed_and_made_again(config: DatasetPrepConfig) 
 
 
 def test_a_torn_manifest_is_noticed_and_made_again(config: DatasetPrepConfig) -> None:
-    damage_and_expect(config, lambda folder: os.truncate(folder / MANIFEST, 100), TORN)
+    # In the middle of the first string.
+    problem = TORN + "Unterminated string starting at: line 2 column 3 (char 4)"
+    damage_and_expect(config, lambda folder: os.truncate(folder / MANIFEST, 6), problem)
+
+
+def test_a_manifest_with_another_number_in_it_is_noticed_and_made_again(config: DatasetPrepConfig) -> None:
+    def read_one_row_more(folder: Path) -> None:
+        text = (folder / MANIFEST).read_text()
+        assert text.count('"rows_read": 30') == 1
+        (folder / MANIFEST).write_text(text.replace('"rows_read": 30', '"rows_read": 31'))
+
+    damage_and_expect(config, read_one_row_more, f"{MANIFEST} has changed since it was written")
 
 
 def test_a_manifest_of_another_version_is_noticed_and_made_again(config: DatasetPrepConfig) -> None:
     def forget_the_shards(folder: Path) -> None:
         manifest = json.loads((folder / MANIFEST).read_text())
-        del manifest["shards"]
+        del manifest["shards"], manifest["seal"]
         (folder / MANIFEST).write_text(json.dumps(manifest))
 
-    damage_and_expect(config, forget_the_shards, TORN)
+    damage_and_expect(config, forget_the_shards, TORN + "1 validation error for PreparedManifest")
 
 
-def test_a_folder_without_a_manifest_is_noticed_and_made_again(config: DatasetPrepConfig, home: Path) -> None:
-    path = home / "store" / "prepared" / key_of(config) / MANIFEST
-    problem = f"{MANIFEST} cannot be read: [Errno 2] No such file or directory: '{path}'"
-    damage_and_expect(config, lambda folder: (folder / MANIFEST).unlink(), problem)
+def test_prepared_data_under_the_key_of_other_data_is_noticed(config: DatasetPrepConfig) -> None:
+    one, other = prepared(config).key, prepared(config.model_copy(update={"max_seq_length": 64})).key
+    shutil.rmtree(prepared_dir(other))
+    shutil.copytree(prepared_dir(one), prepared_dir(other))
+    assert find_prepared(other) == (None, f"{MANIFEST} is that of {one}")
+
+
+def test_a_folder_without_a_manifest_is_noticed_and_made_again(config: DatasetPrepConfig) -> None:
+    damage_and_expect(config, lambda folder: (folder / MANIFEST).unlink(), f"{MANIFEST} is missing")
 
 
 def test_data_that_is_not_there_names_the_way_out(home: Path) -> None:

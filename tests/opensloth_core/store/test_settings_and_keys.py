@@ -57,6 +57,7 @@ INERT: list[tuple[str, Settings, Settings]] = [
     ("seed", {}, {"seed": 7}),
     ("seed", {"samples": 20, "samples_from": "head"}, {"seed": 7}),
     ("data_output", {}, {"data_output": "exported"}),
+    ("verify", {}, {"verify": True}),
 ]
 """The same, where the key must not change, nor a byte of what is prepared."""
 
@@ -117,8 +118,8 @@ def key(config: DatasetPrepConfig) -> str:
 def test_every_field_has_a_case() -> None:
     fields = set(DatasetPrepConfig.model_fields)
     assert {field for field, _, _ in [*CHANGING, *INERT]} == fields
-    # Only where it is exported changes nothing whatever its value is.
-    assert fields - {field for field, _, _ in CHANGING} == {"data_output"}
+    # Where it is exported and how it is checked change nothing whatever their values are.
+    assert fields - {field for field, _, _ in CHANGING} == {"data_output", "verify"}
 
 
 @pytest.mark.parametrize(("field", "before", "changes"), CHANGING, ids=case_id)

@@ -1,0 +1,1 @@
+"""The artifact store that machines share, behind the local one of each."""
