@@ -37,8 +37,8 @@ class Command:
     extra: type[Settings] | None = None
     """More flags, which say how a run is driven and are no part of its configuration."""
 
-    positional: str = POSITIONAL
-    """The setting that is given without a flag."""
+    positional: str | tuple[str, ...] = POSITIONAL
+    """The setting that is given without a flag, or several in their order."""
 
     also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Further spellings of flags, by setting."""
@@ -46,7 +46,7 @@ class Command:
     @property
     def flags(self) -> list[Flag]:
         flags = flags_of(self.settings, self.hidden, self.positional, self.also)
-        return flags + (flags_of(self.extra) if self.extra else [])
+        return flags + (flags_of(self.extra, also=self.also) if self.extra else [])
 
     @property
     def takes_data(self) -> bool:
@@ -64,6 +64,20 @@ class Program:
 
     default: Command | None = None
     """The command that no word calls."""
+
+    bare: Command | None = None
+    """The command that runs when nothing at all is typed; the overview is shown when there is none."""
+
+    groups: Mapping[str, "Program"] = field(default_factory=dict)
+    """Further commands that have commands of their own, by the word that calls them."""
+
+    summary: str = ""
+    """Of a group: one sentence for the overview."""
+
+    @property
+    def words(self) -> list[str]:
+        """Every word that may come first."""
+        return [*self.commands, *self.groups]
 
     def called(self, command: Command) -> str:
         """`os-train sft`, or `os-data` for its default command."""

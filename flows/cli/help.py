@@ -6,39 +6,62 @@ from collections.abc import Mapping, Sequence
 
 from flows.cli.command import Command, Program
 from flows.cli.flags import Flag
-from flows.cli.sections import by_section
+from flows.cli.sections import by_section, matter_first
 
 WIDEST = 80
 NARROWEST = 40
+WORD_COLUMN = 13
 HELP_COLUMN = 28
 HELP_COLUMN_NARROW = 8
 GENERAL_FLAGS = {
-    "-h, --help": "Help; after a command, its flags.",
+    "-h, --help": "Help; after a command, the flags that matter first.",
+    "--help-all": "After a command, all of its flags.",
     "--version": "The version of OpenSloth.",
 }
+ELSEWHERE = (
+    "Settings may also stand in a --config file (learning_rate: 1e-4) or in a variable"
+    " (OPENSLOTH_SET_LEARNING_RATE=1e-4)."
+)
 UNBROKEN_SPACE = "\u00a0"
 
 
-def command_help(command: Command) -> str:
-    """The screen of `os-train sft --help`."""
+def command_help(command: Command, called: str, is_whole: bool = False) -> str:
+    """The screen of `os-train sft --help`.
+
+    Args:
+        called: how the command is called: `os-train sft`.
+        is_whole: show every flag, as `--help-all` does.
+    """
     width = _width()
     parts = [f"usage: {command.usage}", _wrapped(command.description, width)]
-    return _joined([*parts, *_sections(command, width), _examples(command)])
+    return _joined([*parts, *_flags(command, called, width, is_whole), _examples(command)])
 
 
-def overview(program: Program) -> str:
-    """The screen of `os-train --help`; where a program has a default command, with its flags."""
+def overview(program: Program, is_whole: bool = False) -> str:
+    """The screen of `os-train --help`; where a program has a default command, with its flags.
+
+    Args:
+        is_whole: show every flag, as `--help-all` does.
+    """
     width, default = _width(), program.default
     if default is None:
-        parts = [f"usage: {program.name} COMMAND [flags]", _wrapped(program.purpose, width)]
+        parts = [f"usage: {program.name} {_called(program)} [flags]", _wrapped(program.purpose, width)]
         parts += [_command(command, width) for command in program.commands.values()]
+        parts += [_group(word, group, width) for word, group in program.groups.items()]
         return _joined([*parts, _entries("Flags", GENERAL_FLAGS, width)])
     usages = [command.usage for command in (default, *program.commands.values())]
     parts = ["usage: " + "\n       ".join(usages), _wrapped(default.description, width)]
     others = {f"{name} …": command.summary for name, command in program.commands.items()}
     parts.append(_entries("Commands", others, width))
-    parts += [*_sections(default, width), _entries("Flags", GENERAL_FLAGS, width), _examples(default)]
+    parts += _flags(default, program.name, width, is_whole)
+    parts += [_entries("Flags", GENERAL_FLAGS, width), _examples(default)]
     return _joined(parts)
+
+
+def _called(program: Program) -> str:
+    """`COMMAND`, or the commands themselves where all of them take data."""
+    takes_data = all(command.takes_data for command in program.commands.values())
+    return "|".join(program.commands) + " DATA …" if takes_data else "COMMAND"
 
 
 def _joined(parts: Sequence[str]) -> str:
@@ -46,13 +69,28 @@ def _joined(parts: Sequence[str]) -> str:
 
 
 def _command(command: Command, width: int) -> str:
-    summary = _wrapped(command.summary, width, f"  {command.name:8}", "          ")
-    return f"{summary}\n          {command.examples[0]}"
+    return _summary(command.name, command.summary, command.examples[0], width)
 
 
-def _sections(command: Command, width: int) -> list[str]:
-    sections = by_section(command.flags)
-    return [_entries(title, {f.label: _text(f) for f in flags}, width) for title, flags in sections.items()]
+def _group(word: str, group: Program, width: int) -> str:
+    return _summary(word, group.summary, f"{group.name} --help", width)
+
+
+def _summary(word: str, summary: str, example: str, width: int) -> str:
+    indent = " " * WORD_COLUMN
+    return f"{_wrapped(summary, width, f'  {word}'.ljust(WORD_COLUMN), indent)}\n{indent}{example}"
+
+
+def _flags(command: Command, called: str, width: int, is_whole: bool) -> list[str]:
+    flags = command.flags
+    shown = flags if is_whole else matter_first(command.name, flags)
+    sections = by_section(shown)
+    parts = [_entries(title, {f.label: _text(f) for f in part}, width) for title, part in sections.items()]
+    if len(shown) < len(flags):
+        parts.append(_wrapped(f"All {len(flags)} flags: {called} --help-all", width))
+    if command.takes_data:
+        parts.append(_wrapped(ELSEWHERE, width))
+    return parts
 
 
 def _entries(title: str, entries: Mapping[str, str], width: int) -> str:

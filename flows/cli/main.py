@@ -11,11 +11,12 @@ from flows.cli.command import Command, Program
 from flows.cli.help import command_help, overview
 from flows.cli.parser import UsageError, parse_flags
 from flows.cli.settings import in_flags
-from flows.cli.spelling import did_you_mean
+from opensloth_core.config.spelling import did_you_mean
 from opensloth_core.errors import ConfigError
 
 USAGE_ERROR = 2
 HELP = ("-h", "--help")
+HELP_ALL = "--help-all"
 
 
 def main(program: Program, argv: list[str] | None = None) -> int:
@@ -29,18 +30,22 @@ def main(program: Program, argv: list[str] | None = None) -> int:
         The exit code: 0 done, 1 the run failed, 2 the user's input is at fault, 128 + n for a signal.
     """
     words = sys.argv[1:] if argv is None else argv
+    if not words and program.bare is not None:
+        return _run(program, program.bare, words)
     if not words:
         sys.stderr.write(overview(program))
         return USAGE_ERROR
     first, rest = words[0], words[1:]
-    if first in HELP:
-        sys.stdout.write(overview(program))
+    if first in (*HELP, HELP_ALL):
+        sys.stdout.write(overview(program, first == HELP_ALL))
         return 0
     if first == "--version":
         print(f"{program.name} {_version()}")
         return 0
     if command := program.commands.get(first):
         return _run(program, command, rest)
+    if group := program.groups.get(first):
+        return main(group, list(rest))
     problem = _not_a_command(program, first)
     if problem is None and program.default is not None:
         return _run(program, program.default, words)
@@ -49,11 +54,14 @@ def main(program: Program, argv: list[str] | None = None) -> int:
 
 def _run(program: Program, command: Command, words: Sequence[str]) -> int:
     flags = command.flags
-    if any(word in HELP for word in words):
-        is_default = command is program.default
-        sys.stdout.write(overview(program) if is_default else command_help(command))
-        return 0
     called = program.called(command)
+    if any(word in (*HELP, HELP_ALL) for word in words):
+        is_whole = HELP_ALL in words
+        is_default = command is program.default
+        sys.stdout.write(
+            overview(program, is_whole) if is_default else command_help(command, called, is_whole)
+        )
+        return 0
     try:
         settings = command.configure(parse_flags(flags, words))
     except UsageError as err:
@@ -71,14 +79,18 @@ def _complain(called: str, message: str, hint: str) -> int:
 def _not_a_command(program: Program, word: str) -> str | None:
     """What is wrong with a first word that calls no command; None where the default command takes it."""
     # Two swapped letters of a three-letter name are already a third of it.
-    meant = did_you_mean(word, program.commands, cutoff=0.6)
+    meant = did_you_mean(word, program.words, cutoff=0.6)
     if program.default is not None:
         is_misspelt = meant and word.isalpha() and not Path(word).exists()
         return f"unknown command {word!r}{meant}" if is_misspelt else None
-    methods = ", ".join(name for name, command in program.commands.items() if command.takes_data)
+    methods = [name for name, command in program.commands.items() if command.takes_data]
     if word.startswith("-"):
-        return f"flag {word} stands before the command; flags follow it, as in os-train sft DATA {word} …"
-    return f"unknown method {word!r}" + (meant or f"; methods: {methods}")
+        example = f"{methods[0]} DATA" if methods else program.words[0]
+        return (
+            f"flag {word} stands before the command; flags follow it, as in {program.name} {example} {word} …"
+        )
+    kind, known = ("method", methods) if methods else ("command", program.words)
+    return f"unknown {kind} {word!r}" + (meant or f"; {kind}s: {', '.join(known)}")
 
 
 def _version() -> str:
