@@ -58,13 +58,14 @@ class TrainingArguments(Settings):
         default=None, validation_alias=AliasChoices("batch_size", "per_device_train_batch_size")
     )
     """Packs (sft), pairs (dpo) or completions (grpo) in one micro-batch on one GPU, or "auto" for as many
-    as its memory holds; 2, 2 and num_generations when not given."""
+    as its memory holds. When not given, "auto" on GPUs and 2 on CPUs; with grpo num_generations."""
 
     gradient_accumulation_steps: PositiveInt | None = None
     """Micro-batches added up in one optimizer step; 1 when not given."""
 
     global_batch_size: PositiveInt | None = None
-    """Packs, pairs or completions in one optimizer step over all GPUs; sets the accumulation instead."""
+    """Packs, pairs or completions in one optimizer step over all GPUs; sets the accumulation instead. With
+    "auto" 16 a GPU when not given, fewer where the data would not make 50 steps of them."""
 
     learning_rate: PositiveFloat | None = Field(
         default=None, validation_alias=AliasChoices("learning_rate", "lr")
@@ -92,7 +93,8 @@ class TrainingArguments(Settings):
     """Optimizer; adamw_8bit keeps its state in 8 bits (GPU only)."""
 
     gradient_checkpointing: bool | None = None
-    """Recompute activations to save memory; on GPUs yes, on CPUs no, when not given."""
+    """Recompute activations to save memory; when not given, on GPUs where a step does not fit or is slower
+    without (grpo: always), and on CPUs not."""
 
     save_steps: NonNegativeInt = 100
     """Optimizer steps between checkpoints, from which a run that was killed resumes; 0 saves none."""

@@ -21,9 +21,12 @@ Source: Rafailov et al. 2023, arXiv:2305.18290, equation 7.
 import copy
 from typing import Any
 
+import torch
+
 from opensloth_core.checks.dpo import refuse_settings_without_effect
 from opensloth_core.data.units import IGNORE_INDEX
 from opensloth_core.training.arguments import shared_arguments
+from opensloth_core.training.autocast_forward import has_mixed_weights, run_in_autocast
 from opensloth_core.training.job import RankJob
 from opensloth_core.training.planned import PlannedTrainer
 
@@ -89,6 +92,9 @@ def dpo_trainer(job: RankJob, model: Any, tokenizer: Any, callbacks: list[Any]) 
         processing_class=tokenizer,
         callbacks=callbacks,
     )
+    if job.on_gpu and not has_adapter and has_mixed_weights(trainer.model):
+        for policy in (trainer.model, trainer.ref_model):
+            run_in_autocast(policy, "cuda", torch.bfloat16)
     if from_base:
         # Without the copy TRL switches the adapter off for the reference.
         model.delete_adapter(REFERENCE_ADAPTER)

@@ -14,6 +14,7 @@ from opensloth_core.errors import ModelError
 from opensloth_core.models.adapter import CONFIG_FILE, WEIGHTS_FILE
 from opensloth_core.models.loaded import check_all_loaded
 from opensloth_core.runs.directory import Launch
+from opensloth_core.training.varlen_attention import use_varlen_attention
 
 
 def load_model(config: OpenSlothConfig, launch: Launch, device: str) -> tuple[Any, Any]:
@@ -29,6 +30,8 @@ def load_model(config: OpenSlothConfig, launch: Launch, device: str) -> tuple[An
     Raises:
         ModelError: the given adapter does not fit the model.
     """
+    if device != "cpu":
+        use_varlen_attention()
     if launch.adapter_dir is None:
         model, tokenizer = _load(config, launch.model_dir, launch, device)
         if config.finetuning_type != "full":
@@ -54,6 +57,7 @@ def _load(config: OpenSlothConfig, folder: str, launch: Launch, device: str) -> 
         full_finetuning=config.finetuning_type == "full",
         use_gradient_checkpointing=_checkpointing(config, device),
         device_map={"": device},
+        trust_remote_code=config.trust_remote_code,
     )
     return model, tokenizer
 
@@ -115,6 +119,6 @@ def resolve_dtype(config: OpenSlothConfig, device: str) -> Any:
 
 
 def use_gradient_checkpointing(config: OpenSlothConfig, device: str) -> bool:
-    """Whether activations are recomputed: as set, else on GPUs only."""
+    """Whether the model is loaded to recompute activations: as set, else on GPUs, where it may be undone."""
     setting = config.training.gradient_checkpointing
     return device != "cpu" if setting is None else setting

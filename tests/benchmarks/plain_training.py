@@ -1,7 +1,7 @@
 """Training without OpenSloth: Unsloth and TRL's SFTTrainer as their users write it.
 
 Two ways: `text`, with TRL's own packing of the same conversations, and `packs`, the bare trainer on the packs
-that OpenSloth prepared, which shows what our loop costs.
+that OpenSloth prepared with its attention over them, which shows what our loop costs.
 """
 
 import json
@@ -36,7 +36,11 @@ def _train(asked: dict[str, Any]) -> None:
     from trl import SFTConfig, SFTTrainer
     from unsloth import FastLanguageModel
 
+    from opensloth_core.training.varlen_attention import use_varlen_attention
+
     on_gpu = torch.cuda.is_available()
+    if asked["packs"] and on_gpu:
+        use_varlen_attention()
     model, tokenizer = FastLanguageModel.from_pretrained(
         asked["model_dir"], max_seq_length=asked["max_seq_length"], load_in_4bit=False
     )

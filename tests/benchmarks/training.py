@@ -92,15 +92,20 @@ def _runs(args: argparse.Namespace, data: Path, model_dir: Path) -> Iterator[tup
         {"data": str(data), "model": str(model_dir), "gpus": 1, "max_seq_length": length}
     )
     packs = prepared.folder / prepared.manifest.shards[0]
-    yield "the same trainer on our packs, batch 4", 1, Speed(**measure_plain(data, model_dir, packs, asked))
-    yield "OpenSloth, batch 4", 1, _ours({**settings, "gpus": 1, "batch_size": 4})
-    yield "OpenSloth, batch auto", 1, _ours({**settings, "gpus": 1, "batch_size": "auto"})
+    yield (
+        "the same trainer, our packs and attention",
+        1,
+        Speed(**measure_plain(data, model_dir, packs, asked)),
+    )
+    like_plain = {"batch_size": 4, "gradient_checkpointing": bool(visible_gpus())}
+    yield "OpenSloth, batch 4, as the two above", 1, _ours({**settings, "gpus": 1, **like_plain})
+    yield "OpenSloth, default settings", 1, _ours({**settings, "gpus": 1})
     num_gpus = len(visible_gpus()) or args.ranks
     if num_gpus > 1:
         yield (
-            f"OpenSloth, batch 4, {num_gpus} ranks",
+            f"OpenSloth, default settings, {num_gpus} ranks",
             num_gpus,
-            _ours({**settings, "gpus": num_gpus, "batch_size": 4}),
+            _ours({**settings, "gpus": num_gpus}),
         )
 
 

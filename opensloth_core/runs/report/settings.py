@@ -25,18 +25,11 @@ Flat = dict[str, Any]
 
 def settings_lines(record: RunRecord) -> list[str]:
     """What differs from the defaults, then everything, folded away."""
-    others = {"dpo", "grpo"} - {record.method}
-    values = dict(_flat({name: v for name, v in record.settings.items() if name not in others}))
+    values = settings_values(record)
     if not values:
         return []
-    defaults = _defaults(record)
-    chosen = [n for n in WITHOUT_DEFAULT if n in values]
-    chosen += [n for n, value in values.items() if n in defaults and value != defaults[n] and n not in chosen]
-    rows = [
-        (f"`{name}`", _shown(values[name]), "" if name in WITHOUT_DEFAULT else _shown(defaults[name]))
-        for name in chosen
-    ]
-    everything = [(f"`{name}`", _shown(value)) for name, value in values.items()]
+    rows = [(f"`{name}`", value, default) for name, value, default in changed_settings(record)]
+    everything = [(f"`{name}`", shown(value)) for name, value in values.items()]
     return [
         *table(("setting", "value", "default"), rows),
         "",
@@ -45,6 +38,23 @@ def settings_lines(record: RunRecord) -> list[str]:
         *table(("setting", "value"), everything),
         "",
         "</details>",
+    ]
+
+
+def settings_values(record: RunRecord) -> dict[str, Any]:
+    """All settings of a run that its method has a use for, by dotted name."""
+    others = {"dpo", "grpo"} - {record.method}
+    return dict(_flat({name: v for name, v in record.settings.items() if name not in others}))
+
+
+def changed_settings(record: RunRecord) -> list[tuple[str, str, str]]:
+    """Name, value and default of what says what the run is, and of what differs from its default."""
+    values, defaults = settings_values(record), _defaults(record)
+    chosen = [n for n in WITHOUT_DEFAULT if n in values]
+    chosen += [n for n, value in values.items() if n in defaults and value != defaults[n] and n not in chosen]
+    return [
+        (name, shown(values[name]), "" if name in WITHOUT_DEFAULT else shown(defaults[name]))
+        for name in chosen
     ]
 
 
@@ -84,7 +94,8 @@ def _flat(settings: Mapping[str, Any], group: str = "") -> Iterator[tuple[str, A
             yield f"{group}{name}", value
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A setting's value as a person writes it, without secrets."""
     if value is None or value in ("", [], {}):
         return "-"
     if isinstance(value, bool):
@@ -97,11 +108,12 @@ def _shown(value: Any) -> str:
 
 
 def _arithmetic(record: RunRecord) -> str | None:
-    training = record.settings.get("training") or {}
-    batch, size = training.get("batch_size"), record.world_size
+    training, size = record.settings.get("training") or {}, record.world_size
+    found: Mapping[str, Any] = (record.all("batch") or [training])[-1]
+    batch = found.get("batch_size")
     if not isinstance(batch, int) or size is None:
         return None
-    total, accumulation = training.get("global_batch_size"), training.get("gradient_accumulation_steps")
+    total, accumulation = training.get("global_batch_size"), found.get("gradient_accumulation_steps")
     if not isinstance(accumulation, int):
         accumulation = max(1, total // (batch * size)) if isinstance(total, int) else 1
     unit = BATCH_UNITS.get(record.method, "units")

@@ -23,7 +23,7 @@ _UNIT = {"sft": "packs", "dpo": "pairs", "grpo": "completions"}
 
 _DOING = {
     "load_model": "while the model was loaded",
-    "auto_batch": "while the batch size was measured",
+    "measure": "while the size of a micro-batch was measured",
     "evaluate": "in an evaluation",
     "generate": "while completions were generated",
     "backward": "in the backward pass",

@@ -35,7 +35,8 @@ def test_each_method_has_its_own_defaults(
     given = config(**values)
     assert (given.learning_rate, given.batch_size) == (learning_rate, batch_size)
     resolved = given.resolved()
-    assert (resolved.training.learning_rate, resolved.training.batch_size) == (learning_rate, batch_size)
+    assert resolved.training.learning_rate == learning_rate
+    assert resolved.batch_size == batch_size
     assert resolved.resolved() == resolved
     assert OpenSlothConfig.of(resolved.model_dump(mode="json")) == resolved
 
@@ -73,3 +74,30 @@ def test_the_completions_of_a_prompt_stay_on_one_rank() -> None:
         "batch_size 4 x gradient_accumulation_steps 1 = 4 completions a step on a GPU are not a multiple of "
         "num_generations 8; change one of the three"
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "on_gpu", "on_cpu"),
+    [
+        ({}, True, False),
+        ({"method": "dpo"}, True, False),
+        (GRPO, False, False),
+        ({"training": {"batch_size": "auto"}}, True, True),
+        ({"training": {"batch_size": 4}}, False, False),
+        ({"training": {"gradient_accumulation_steps": 4}}, False, False),
+        ({"training": {"global_batch_size": 64}}, True, False),
+    ],
+)
+def test_micro_batches_are_measured_on_gpus_unless_numbers_are_given(
+    values: dict[str, Any], on_gpu: bool, on_cpu: bool
+) -> None:
+    given = config(**values)
+    assert (given.measures_batch(on_gpu=True), given.measures_batch(on_gpu=False)) == (on_gpu, on_cpu)
+    written = given.resolved()
+    assert (written.measures_batch(on_gpu=True), written.measures_batch(on_gpu=False)) == (on_gpu, on_cpu)
+
+
+def test_a_default_is_never_what_does_not_divide_a_global_batch() -> None:
+    assert config(training={"global_batch_size": 6}).batch_plan(1) == BatchPlan(2, 3, 1)
+    assert config(training={"global_batch_size": 5}).batch_plan(1) == BatchPlan(1, 5, 1)
+    assert config(training={"global_batch_size": 6}).batch_plan(3) == BatchPlan(2, 1, 3)

@@ -84,6 +84,7 @@ def test_settings_that_differ_from_the_defaults_of_the_method_come_first(report:
         "| `data` | https://\\*\\*\\*@host/pairs.jsonl?X-Amz-Signature=\\*\\*\\* |  |",
         "| `eval_size` | 4 | - |",
         "| `training.max_steps` | 6 | - |",
+        "| `training.batch_size` | 2 | - |",
         "| `training.gradient_accumulation_steps` | 3 | - |",
     ]
     assert "| `dpo.beta` | 0.1 |" in everything

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from opensloth_core.config.batch import BatchPlan
-from opensloth_core.training.auto_batch import Probe, batch_of_size, largest_batch
 from opensloth_core.training.device_memory import DeviceMemory
+from opensloth_core.training.micro_batch import Probe, batch_of_size, default_units, largest_batch
 
 
 class Device:
@@ -81,3 +81,22 @@ def test_the_peak_of_this_process_is_seen_and_forgotten() -> None:
     assert memory.peak_bytes() < before + (50 << 20)
     assert 0 < before < memory.limit_bytes
     assert DeviceMemory("cpu", world_size=4).limit_bytes < memory.limit_bytes
+
+
+@pytest.mark.parametrize(
+    ("num_units", "epochs", "max_steps", "world_size", "units"),
+    [
+        (8000, 1.0, None, 1, 16),  # 500 steps
+        (8000, 1.0, None, 8, 16),  # 62 steps
+        (600, 1.0, None, 1, 8),  # 12 would make 50 steps; 8 is the power of two below
+        (600, 3.0, None, 1, 16),  # 112 steps over three passes
+        (600, 1.0, None, 2, 4),  # 75 steps
+        (20, 1.0, None, 1, 2),
+        (20, 1.0, 1000, 1, 16),  # steps were counted: they are what they are
+        (5, 1.0, 1000, 1, 4),
+    ],
+)
+def test_little_data_makes_small_steps(
+    num_units: int, epochs: float, max_steps: int | None, world_size: int, units: int
+) -> None:
+    assert default_units(num_units, epochs, max_steps, world_size) == units

@@ -1,0 +1,226 @@
+"""Micro-batch and gradient checkpointing, measured on the run's own longest data.
+
+Micro-batches of 1, 2, 4, … units go forward and backward as in training. Their peaks lie on a line,
+peak = fixed + units * per_unit, so the largest size under the limit follows from the last two, and is tried
+before it is taken. Activations are kept where a whole step fits with them; where it does not, the largest
+micro-batches with and without recomputing them are timed, and the faster one wins. Every rank measures, and
+the worst result counts for all.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from opensloth_core.config.batch import BatchPlan
+from opensloth_core.errors import TrainingError
+from opensloth_core.training.device_memory import DeviceMemory
+from opensloth_core.training.guard.memory import is_out_of_memory
+from opensloth_core.training.job import RankJob
+from opensloth_core.training.recompute import set_gradient_checkpointing
+
+SHARE = 0.85
+"""Of the device's memory; the rest is for fragments, and for what evaluation and saving need."""
+
+MOST_UNITS, LEAST_UNITS = 16, 2
+"""Units in a step of a rank where nobody says how many: as many as keep a GPU busy, fewer of little data."""
+
+LEAST_STEPS = 50
+"""Optimizer steps that little data is divided into, as long as `LEAST_UNITS` are left."""
+
+MAX_PROBE_SECONDS = 5.0
+"""A micro-batch that takes longer keeps the device busy; larger ones would gain nothing but waiting."""
+
+BACK_OFF = 0.9
+"""What a size that turned out too large is multiplied by."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One micro-batch that was tried."""
+
+    size: int
+
+    share: float
+    """Of the device's memory, at the peak; infinite when it ran out."""
+
+    seconds: float
+
+
+def largest_batch(probe: Callable[[int], Probe], most: int) -> int:
+    """The largest micro-batch whose peak stays under `SHARE` of memory; 0 when a single unit's does not.
+
+    Args:
+        probe: tries a size.
+        most: no larger ones are asked for.
+    """
+    good: list[Probe] = []
+    size = 1
+    while (tried := probe(size)).share <= SHARE:
+        good.append(tried)
+        if size >= most or tried.seconds > MAX_PROBE_SECONDS:
+            return size
+        size = min(2 * size, most)
+    if not good:
+        return 0
+    known, size = good[-1].size, min(size - 1, _on_the_line(good))
+    while size > known and probe(size).share > SHARE:
+        size = int(size * BACK_OFF)
+    return max(size, known)
+
+
+def _on_the_line(good: list[Probe]) -> int:
+    """The size at which the line through the last two peaks meets the limit."""
+    if len(good) < 2:
+        return good[-1].size
+    small, large = good[-2:]
+    per_unit = (large.share - small.share) / (large.size - small.size)
+    return large.size + int((SHARE - large.share) / per_unit) if per_unit > 0 else 2 * large.size
+
+
+def batch_of_size(most: int, per_rank: int, world_size: int) -> BatchPlan:
+    """The batch numbers with the largest micro-batch up to `most` that keeps a rank's units in a step."""
+    size = max(size for size in range(1, most + 1) if per_rank % size == 0)
+    return BatchPlan(size, per_rank // size, world_size)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What fits, and is fastest of what fits."""
+
+    batch: BatchPlan
+    gradient_checkpointing: bool
+    share: float
+    """Of the device's memory, at the peak."""
+
+    @property
+    def title(self) -> str:
+        """What was found, in one line."""
+        size, times = self.batch.batch_size, self.batch.gradient_accumulation_steps
+        activations = "recomputed" if self.gradient_checkpointing else "kept"
+        return (
+            f"micro-batches of {size}, {times} in a step, activations {activations}: "
+            f"{self.share:.0%} of memory at the peak"
+        )
+
+
+def default_units(num_units: int, epochs: float, max_steps: int | None, world_size: int) -> int:
+    """Units of a rank in a step where no global batch is given: a power of two.
+
+    Args:
+        num_units: in the training data.
+        epochs: passes over them, where `max_steps` is not given.
+        max_steps: optimizer steps, if they were counted.
+        world_size: ranks.
+    """
+    steps = 1 if max_steps else LEAST_STEPS
+    passes = 1.0 if max_steps else epochs
+    enough = int(num_units * passes / (steps * world_size))
+    units = min(MOST_UNITS, max(LEAST_UNITS, enough))
+    return 1 << (units.bit_length() - 1)
+
+
+def measure(trainer: Any, job: RankJob, batch: BatchPlan | None = None) -> Measured:
+    """The batch numbers of a run, and whether it recomputes activations; the same on all ranks.
+
+    The trainer is left with the checkpointing that was found.
+
+    Args:
+        trainer: built with any batch size.
+        batch: batch numbers that are known already.
+
+    Raises:
+        TrainingError: a single unit does not fit.
+    """
+    memory = DeviceMemory(job.device, job.world_size)
+    training = job.config.training
+    longest_first = np.argsort(-job.units["num_tokens"].astype(np.int64), kind="stable")
+    if batch is not None:
+        per_rank = batch.batch_size * batch.gradient_accumulation_steps
+    elif training.global_batch_size:
+        per_rank = training.global_batch_size // job.world_size
+    else:
+        per_rank = default_units(len(longest_first), training.epochs, training.max_steps, job.world_size)
+    optimizer_bytes = _optimizer_bytes(trainer)
+
+    def probe(size: int) -> Probe:
+        """On all ranks: the highest peak counts, and memory ran out when it did on one."""
+        rows = job.rows(longest_first[:size])
+        began = time.perf_counter()
+        peak = _peak_bytes(trainer, rows, memory)
+        share = math.inf if peak is None else (peak + optimizer_bytes) / memory.limit_bytes
+        worst = torch.tensor([share, time.perf_counter() - began], dtype=torch.float64, device=job.device)
+        torch.distributed.all_reduce(worst, torch.distributed.ReduceOp.MAX)
+        return Probe(size, *worst.tolist())
+
+    def fitting(checkpointing: bool) -> Measured | None:
+        set_gradient_checkpointing(trainer, checkpointing)
+        if batch is not None:
+            tried = probe(min(batch.batch_size, len(longest_first)))
+            # Numbers that were asked for are run; if they fit in no way, the guard tells what would.
+            known = batch if tried.share <= SHARE or checkpointing else None
+            return None if known is None else Measured(known, checkpointing, tried.share)
+        probe(1)  # whatever is compiled or allocated once would count as slow
+        size = largest_batch(probe, min(per_rank, len(longest_first)))
+        if size == 0:
+            return None
+        found = batch_of_size(size, per_rank, job.world_size)
+        return Measured(found, checkpointing, probe(found.batch_size).share)
+
+    given = training.gradient_checkpointing
+    modes = (given,) if given is not None else (False, True) if job.on_gpu else (False,)
+    found: list[Measured] = []
+    for checkpointing in modes:
+        if (measured := fitting(checkpointing)) is not None:
+            found.append(measured)
+            if measured.batch.gradient_accumulation_steps == 1 or batch is not None:
+                break
+    if not found:
+        raise TrainingError(
+            f"not even one unit of {int(job.units['num_tokens'].max())} tokens fits into {SHARE:.0%} of "
+            f"{memory.limit_bytes / 2**30:.1f} GiB; lower max_seq_length, or use qlora"
+        )
+    best = found[0]
+    if len(found) > 1:
+        best = max(found, key=lambda one: _units_per_second(trainer, one, probe))
+    set_gradient_checkpointing(trainer, best.gradient_checkpointing)
+    return best
+
+
+def _units_per_second(trainer: Any, measured: Measured, probe: Callable[[int], Probe]) -> float:
+    """Of a micro-batch that went through before, so that nothing is compiled meanwhile."""
+    set_gradient_checkpointing(trainer, measured.gradient_checkpointing)
+    size = measured.batch.batch_size
+    return size / min(probe(size).seconds for _ in range(2))
+
+
+def _peak_bytes(trainer: Any, rows: list[dict[str, Any]], memory: DeviceMemory) -> int | None:
+    """Peak memory of one micro-batch forward and backward; None when it ran out."""
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    model.train()
+    rng = torch.get_rng_state()
+    memory.reset_peak()
+    try:
+        inputs = trainer._prepare_inputs(trainer.collate(rows))
+        with trainer.accelerator.autocast():
+            loss = trainer.probe_loss(model, inputs)
+        loss.backward()
+    except (RuntimeError, MemoryError) as err:
+        if not is_out_of_memory(err):
+            raise
+        return None
+    finally:
+        inputs = loss = None
+        model.zero_grad(set_to_none=True)
+        memory.release()
+        torch.set_rng_state(rng)
+    return memory.peak_bytes()
+
+
+def _optimizer_bytes(trainer: Any) -> int:
+    """What the optimizer's state will take: two numbers of four bytes a trained weight, at most."""
+    return sum(8 * weight.numel() for weight in trainer.model.parameters() if weight.requires_grad)
