@@ -4,6 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from opensloth_core.checks.roots import check_output_path
 from opensloth_core.errors import ConfigError
 
 
@@ -13,6 +14,7 @@ def check_output(name: str, folder: Path) -> None:
     Raises:
         ConfigError: why it cannot be had.
     """
+    check_output_path(name, folder)
     try:
         _check_output(name, folder)
     except OSError as err:

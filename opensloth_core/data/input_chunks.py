@@ -16,6 +16,7 @@ from opensloth_core.data.row import Rejected, Row
 from opensloth_core.data.shape.layout import Layout, layout_of
 
 _ROWS_FOR_LAYOUT = 100
+_BYTES_FOR_LAYOUT = 32 << 20
 
 AnyRow = RawRow | Rejected
 
@@ -47,7 +48,7 @@ class InputChunks:
         for reader in self._readers:
             rows = iter(reader)
             # Those of the whole file, so that the layout is the same whichever rows are wanted.
-            first = list(islice(rows, _ROWS_FOR_LAYOUT))
+            first = _first(rows)
             if first:
                 layout = self._layout(first, reader.file.name)
                 yield from raw_chunks(reader.file.name, layout, self._wanted(chain(first, rows)))
@@ -81,6 +82,17 @@ class InputChunks:
         parsed = [parse_row(row) for row in rows if isinstance(row, RawRow)]
         values = [row.value for row in parsed if isinstance(row, Row)]
         return layout_of(values, self._config.method, self._config.map, place) if values else None
+
+
+def _first(rows: Iterator[AnyRow]) -> list[AnyRow]:
+    """The rows that show the layout; all of them are held at once, so fewer where they are long."""
+    first, size_bytes = [], 0
+    for row in islice(rows, _ROWS_FOR_LAYOUT):
+        first.append(row)
+        size_bytes += len(row.source) if isinstance(row, RawRow) else 0
+        if size_bytes > _BYTES_FOR_LAYOUT:
+            break
+    return first
 
 
 def num_rows(files: Sequence[InputFile]) -> int:

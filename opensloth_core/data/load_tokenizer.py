@@ -18,7 +18,10 @@ def load_tokenizer(model_dir: Path) -> "PreTrainedTokenizerBase":
     from transformers import AutoTokenizer
 
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(model_dir, local_files_only=True)
+        # Said, since transformers would ask the terminal otherwise.
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            model_dir, local_files_only=True, trust_remote_code=False
+        )
     # transformers raises a dozen types, from its own tree and others', for one cause.
     except Exception as err:
         is_there = (model_dir / "tokenizer.json").exists()

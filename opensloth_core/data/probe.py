@@ -18,6 +18,9 @@ PROBE_BYTES = 8 << 20
 FIRST_ROWS = 20
 """Usable rows that are given back."""
 
+LONG_BYTES = 4 << 20
+"""Of rows from here on only the first is given back, since all of these are held at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProbedRow:
@@ -46,7 +49,7 @@ def probe(files: Sequence[InputFile], config: DatasetPrepConfig) -> list[ProbedR
                 assert chunk.layout is not None, "a file with a row that can be parsed has a layout"
                 try:
                     example = normalise(row.value, chunk.layout)
-                    if len(first) < FIRST_ROWS:
+                    if len(first) < FIRST_ROWS and (not first or _is_short(raw)):
                         first.append(ProbedRow(f"{chunk.file}:{row.line}", example))
                     continue
                 except RowError as err:
@@ -56,3 +59,7 @@ def probe(files: Sequence[InputFile], config: DatasetPrepConfig) -> list[ProbedR
             return first
     quarantine.check(num_read, num_read - quarantine.counts.total(), config.max_rejected)
     return first
+
+
+def _is_short(raw: RawRow | Rejected) -> bool:
+    return isinstance(raw, RawRow) and len(raw.source) < LONG_BYTES

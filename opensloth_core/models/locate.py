@@ -4,26 +4,28 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from opensloth_core.checks.roots import check_model_path, may_read_model
 from opensloth_core.errors import ModelError
 from opensloth_core.hub import is_hub_known
 from opensloth_core.models.embedded import EMBEDDED, embedded_model_dir
 from opensloth_core.store.home import home_dir
 
 
-def model_folder(model: str, say: Callable[[str], None] = lambda text: None) -> Path:
+def model_folder(model: str, say: Callable[[str], None] = lambda text: None, with_code: bool = False) -> Path:
     """Folder with the files of a model: "embedded", a local folder, or a hub id in the hub's cache.
 
     Builds the embedded model and fetches a hub model where that has not been done.
 
     Args:
         say: told before a step that takes long.
+        with_code: fetch the Python files of a hub model too.
 
     Raises:
         ModelError: no such folder, a folder without a model, or a hub id that cannot be reached.
     """
     if model == EMBEDDED:
         return embedded_model_dir(home_dir(), say)
-    return local_folder(model) or _hub_folder(model, say)
+    return local_folder(model) or _hub_folder(model, say, with_code)
 
 
 def local_folder(model: str) -> Path | None:
@@ -42,13 +44,17 @@ def local_folder(model: str) -> Path | None:
 
 def _local_folder(model: str) -> Path | None:
     folder = Path(model).expanduser()
+    only_a_folder = folder.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1
+    if not only_a_folder and not may_read_model(folder):
+        return None
+    check_model_path(f"model {model}", folder)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise ModelError(f"{model}: not a model folder (it has no config.json)")
         return folder.absolute()
     if folder.exists():
         raise ModelError(f"{model}: not a model folder but a file")
-    if folder.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:
+    if only_a_folder:
         raise ModelError(f"{model}: no such model folder")
     return None
 
@@ -65,11 +71,13 @@ def check_model(model: str) -> None:
         _from_hub(model, partial(hf_hub_download, model, "config.json"))
 
 
-def _hub_folder(model: str, say: Callable[[str], None]) -> Path:
+def _hub_folder(model: str, say: Callable[[str], None], with_code: bool) -> Path:
     from huggingface_hub import snapshot_download
 
     say(f"fetching {model} from the hub, unless it is in the hub's cache")
-    unneeded = ["*.bin", "*.pth", "*.gguf", "original/*"]
+    unneeded = ["*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack", "*.gguf", "original/*"]
+    if not with_code:
+        unneeded.append("*.py")
     return Path(_from_hub(model, partial(snapshot_download, model, ignore_patterns=unneeded)))
 
 

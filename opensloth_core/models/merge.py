@@ -22,18 +22,20 @@ def merge(model_dir: Path, adapter_dir: Path, target: Path) -> None:
 
     from opensloth_core.models.loaded import check_all_loaded
 
-    config = transformers.AutoConfig.from_pretrained(model_dir)
+    # Said, since transformers would ask the terminal otherwise.
+    config = transformers.AutoConfig.from_pretrained(model_dir, trust_remote_code=False)
     # The class the checkpoint was saved by names the layers as an adapter of it does.
     name = (getattr(config, "architectures", None) or [""])[0]
     model_class = getattr(transformers, name, transformers.AutoModelForCausalLM)
-    model = PeftModel.from_pretrained(model_class.from_pretrained(model_dir, dtype="auto"), adapter_dir)
+    base = model_class.from_pretrained(model_dir, dtype="auto", use_safetensors=True)
+    model = PeftModel.from_pretrained(base, adapter_dir, use_safetensors=True)
     check_all_loaded(model, adapter_dir)
     for layer in [module for module in model.modules() if isinstance(module, LoraLayer)]:
-        base = layer.get_base_layer()
-        dtype = base.weight.dtype
-        base.float()
+        matrix = layer.get_base_layer()
+        dtype = matrix.weight.dtype
+        matrix.float()
         layer.merge()
-        base.to(dtype)
+        matrix.to(dtype)
     merged = model.merge_and_unload()  # what is left: layers that the adapter replaces whole
     merged.save_pretrained(target)
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from opensloth_core.checks.remote_code import check_needs_no_code, check_trust
+from opensloth_core.checks.roots import check_model_path, may_read_model
+from opensloth_core.checks.weights import check_weights
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError, ModelError
 from opensloth_core.models.adapter import Adapter, is_adapter, read_adapter
@@ -80,12 +83,14 @@ def find_start(model: str, pretrained_lora: Path | None = None) -> Start:
                 f"{model}: is an adapter itself, and {pretrained_lora} another; give the base as --model and "
                 "one adapter as --pretrained-lora"
             )
+        check_model_path(f"model {model}", folder)
         adapter = read_adapter(folder)
         return Start(_base(adapter), adapter)
     # A name that can mean a folder only, and does not, is refused by whoever looks for the model.
     named = model if folder is None or folder == Path(model).expanduser().absolute() else str(folder)
     if pretrained_lora is None:
         return Start(named, None)
+    check_model_path(f"pretrained_lora {pretrained_lora}", pretrained_lora.expanduser())
     return Start(named, read_adapter(_result(pretrained_lora)))
 
 
@@ -96,12 +101,14 @@ def refuse_start(config: OpenSlothConfig) -> None:
         ModelError: model or adapter is not there, or they do not fit each other.
         ConfigError: a setting contradicts the adapter or has nothing to act on.
     """
+    check_trust(config.trust_remote_code)
     start = find_start(config.model, config.pretrained_lora)
     if start.adapter is None and config.merge_lora:
         raise ConfigError(
             "merge_lora: there is no adapter to merge; give one as pretrained_lora or as model, or drop it"
         )
     check_model(start.model)
+    _check_contents(config, local_folder(start.model))
     if start.adapter is None:
         return
     if not merges(config):
@@ -122,7 +129,8 @@ def fetch_start(config: OpenSlothConfig, say: Say) -> StartFolders:
         StoreError: a folder cannot be written.
     """
     start = find_start(config.model, config.pretrained_lora)
-    model_dir = model_folder(start.model, say)
+    model_dir = model_folder(start.model, say, config.trust_remote_code)
+    _check_contents(config, model_dir)
     if start.adapter is None:
         return StartFolders(model_dir, model_dir, None, start.model)
     adapter = start.adapter
@@ -162,6 +170,8 @@ def merges(config: OpenSlothConfig) -> bool:
 def _folder(model: str) -> Path | None:
     """The folder a name means, of a run that of its result; None where there is none of that name."""
     if model == EMBEDDED:
+        return None
+    if not may_read_model(Path(model).expanduser()):
         return None
     folder = _result(Path(model))
     return folder if folder.is_dir() else None
@@ -206,6 +216,12 @@ def _check_pair(adapter: Adapter, model_dir: Path, merge: bool) -> None:
     check_fit(adapter, model_dir)
     if merge:
         check_mergeable(adapter, model_dir)
+
+
+def _check_contents(config: OpenSlothConfig, model_dir: Path | None) -> None:
+    if model_dir is not None:
+        check_weights(model_dir)
+        check_needs_no_code(model_dir, config.trust_remote_code)
 
 
 def _check_lora(config: OpenSlothConfig, adapter: Adapter) -> None:

@@ -1,5 +1,6 @@
 """The user's own rewards: functions from a place that is allowed, with their results checked."""
 
+import functools
 import importlib
 import importlib.util
 import math
@@ -36,6 +37,7 @@ def load_user_reward(name: str) -> Reward:
     function = getattr(module, function_name, None)
     if not callable(function):
         raise ConfigError(f"reward {name}: {module.__file__} has no function {function_name}")
+    _check_own(name, module, function)
 
     def score(completions: Completions) -> list[float | None]:
         try:
@@ -48,6 +50,22 @@ def load_user_reward(name: str) -> Reward:
 
     lines = (function.__doc__ or "").strip().splitlines()
     return Reward(name, score, (), lines[0] if lines else f"the user's own, in {module.__file__}")
+
+
+def _check_own(name: str, module: ModuleType, function: Any) -> None:
+    """Allowing a module does not allow all that it imports.
+
+    Raises:
+        ConfigError: the function is another module's.
+    """
+    while isinstance(function, functools.partial):
+        function = function.func
+    home = str(getattr(function, "__module__", None))
+    # A package may gather the functions of its modules.
+    if home != module.__name__ and not home.startswith(f"{module.__name__}."):
+        raise ConfigError(
+            f"reward {name}: {module.__file__} has it from {home}; name it there, or define one of your own"
+        )
 
 
 def _load_file(name: str, module_name: str) -> ModuleType | None:

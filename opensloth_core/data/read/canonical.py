@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from opensloth_core.data.read.raw_row import LONE_SURROGATE, NOT_UTF8, RawRow
+from opensloth_core.data.read.raw_row import LONE_SURROGATE, MAX_ROW_BYTES, NOT_UTF8, TOO_LONG, RawRow
 from opensloth_core.data.row import Rejected
 
 BINARY_VALUE = "binary value"
@@ -32,7 +32,10 @@ def row_source(row: Mapping[str, Any]) -> bytes:
 def canonical(line: int, row: Mapping[str, Any]) -> RawRow | Rejected:
     """A row as JSON text, or why it cannot be."""
     try:
-        return RawRow(line, row_source(row))
+        source = row_source(row)
+        if len(source) > MAX_ROW_BYTES:
+            return Rejected(line, TOO_LONG, f"more than {MAX_ROW_BYTES >> 20} MiB")
+        return RawRow(line, source)
     except _BinaryError:
         return Rejected(line, BINARY_VALUE, _columns(row, _BinaryError))
     except UnicodeEncodeError as err:

@@ -11,15 +11,23 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 
 from opensloth_core.data.read.canonical import UNKNOWN_TYPE, canonical
+from opensloth_core.data.read.memory import STEP_BYTES, memory_ceiling
 from opensloth_core.data.read.place import one_line
-from opensloth_core.data.read.raw_row import NOT_UTF8, RawRow
+from opensloth_core.data.read.plain_types import with_plain_types
+from opensloth_core.data.read.raw_row import NOT_UTF8, TOO_LONG, RawRow
 from opensloth_core.data.read.stored_bytes import BLOCK_BYTES
 from opensloth_core.data.row import Rejected
 from opensloth_core.errors import DataError
 
 _BATCH_ROWS = 1024
 _PART_BYTES = 1 << 24
+_SLICE_BYTES = 32 << 20
+"""Rows that are turned into Python's objects at once, as Arrow holds them."""
+
 _END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
+
+# Arrow's allocator takes a GiB of addresses at its first allocation, which a ceiling would count as in use.
+pa.allocate_buffer(64)
 
 Seen = Callable[[int, int], None]
 """Told how many of how many parts have been read."""
@@ -33,12 +41,16 @@ def parquet_rows(file: BinaryIO, place: str, seen: Seen) -> Iterator[RawRow | Re
     """
     from pyarrow.parquet import ParquetFile
 
-    with _whole(place):
-        parquet = ParquetFile(pa.PythonFile(file, mode="r"), page_checksum_verification=True)
+    most = _size(file)
+    with _whole(place, most):
+        # With a buffer, a column is read page by page instead of all of its row group at once.
+        parquet = ParquetFile(
+            pa.PythonFile(file, mode="r"), page_checksum_verification=True, buffer_size=BLOCK_BYTES
+        )
     _check_columns(parquet.schema_arrow, place)
     batches = parquet.iter_batches(batch_size=_BATCH_ROWS)
     num_rows = 0
-    while (batch := _next(batches, place)) is not None:
+    while (batch := _next(batches, place, most)) is not None:
         yield from batch_rows(batch, num_rows + 1)
         num_rows += batch.num_rows
         seen(num_rows, parquet.metadata.num_rows)
@@ -52,12 +64,13 @@ def arrow_rows(file: BinaryIO, place: str, seen: Seen) -> Iterator[RawRow | Reje
     Raises:
         DataError: it is cut off or damaged, or has a column name twice.
     """
-    with _whole(place):
+    most = _size(file)
+    with _whole(place, most):
         reader = pa.ipc.open_file(pa.PythonFile(file, mode="r"))
     _check_columns(reader.schema, place)
     num_rows = 0
     for number in range(reader.num_record_batches):
-        with _whole(place):
+        with _whole(place, most):
             batch = reader.get_batch(number)
         for part in _validated_parts(batch, place):
             yield from batch_rows(part, num_rows + 1)
@@ -65,26 +78,29 @@ def arrow_rows(file: BinaryIO, place: str, seen: Seen) -> Iterator[RawRow | Reje
         seen(number + 1, reader.num_record_batches)
 
 
-def arrow_stream_rows(stream: BinaryIO, place: str) -> Iterator[RawRow | Rejected]:
+def arrow_stream_rows(stream: BinaryIO, place: str, stored_bytes: int = 0) -> Iterator[RawRow | Rejected]:
     """Rows of a file in Arrow's stream format, as `Dataset.save_to_disk` writes it.
+
+    Args:
+        stored_bytes: size of the file, as far as it is known; a batch may take so much memory more.
 
     Raises:
         DataError: it is cut off or damaged, or has a column name twice.
     """
     buffered = io.BufferedReader(cast(io.RawIOBase, stream), BLOCK_BYTES)
     try:
-        yield from _stream_rows(_Tail(buffered), place)
+        yield from _stream_rows(_Tail(buffered), place, stored_bytes)
     finally:
         # Closing is the owner's, and a wrapper that is dropped closes what it wraps.
         buffered.detach()
 
 
-def _stream_rows(tail: "_Tail", place: str) -> Iterator[RawRow | Rejected]:
-    with _whole(place):
+def _stream_rows(tail: "_Tail", place: str, most: int) -> Iterator[RawRow | Rejected]:
+    with _whole(place, most):
         reader = pa.ipc.open_stream(pa.PythonFile(tail, mode="r"))
     _check_columns(reader.schema, place)
     num_rows = 0
-    while (batch := _next(reader, place)) is not None:
+    while (batch := _next(reader, place, most)) is not None:
         for part in _validated_parts(batch, place):
             yield from batch_rows(part, num_rows + 1)
             num_rows += part.num_rows
@@ -95,20 +111,31 @@ def _stream_rows(tail: "_Tail", place: str) -> Iterator[RawRow | Rejected]:
 
 def batch_rows(batch: Any, first_row: int) -> Iterator[RawRow | Rejected]:
     """The rows of a record batch, numbered from `first_row`."""
+    length = max(1, batch.num_rows * _SLICE_BYTES // max(batch.nbytes, 1))
+    for start in range(0, batch.num_rows, length):
+        yield from _slice_rows(batch.slice(start, length), first_row + start)
+
+
+def _slice_rows(batch: Any, first_row: int) -> Iterator[RawRow | Rejected]:
     try:
-        rows = batch.to_pylist(maps_as_pydicts="lossy")
-    except (ValueError, TypeError, OverflowError):
-        if batch.num_rows == 1:
-            yield _unreadable(batch, first_row)
-            return
-        for offset in range(batch.num_rows):
-            yield from batch_rows(batch.slice(offset, 1), first_row + offset)
+        with memory_ceiling():
+            found = with_plain_types(batch).to_pylist(maps_as_pydicts="lossy")
+            rows = [canonical(line, row) for line, row in enumerate(found, first_row)]
+    except (ValueError, TypeError, OverflowError, MemoryError) as err:
+        problem = err.with_traceback(None)  # which would hold what has been read
+    else:
+        yield from rows
         return
-    for line, row in enumerate(rows, first_row):
-        yield canonical(line, row)
+    if batch.num_rows == 1:
+        yield _unreadable(batch, first_row, problem)
+        return
+    for offset in range(batch.num_rows):
+        yield from _slice_rows(batch.slice(offset, 1), first_row + offset)
 
 
-def _unreadable(row: Any, line: int) -> Rejected:
+def _unreadable(row: Any, line: int, problem: Exception) -> Rejected:
+    if isinstance(problem, MemoryError):
+        return Rejected(line, TOO_LONG, f"reading it takes more than {STEP_BYTES >> 20} MiB of memory")
     for name, column in zip(row.schema.names, row.columns, strict=True):
         try:
             column.to_pylist(maps_as_pydicts="lossy")
@@ -135,18 +162,31 @@ def _check_columns(schema: Any, place: str) -> None:
         raise DataError(f"{place}: has the column {', '.join(twice)} twice; rename one")
 
 
-def _next(batches: Any, place: str) -> Any | None:
-    with _whole(place):
+def _next(batches: Any, place: str, most: int) -> Any | None:
+    with _whole(place, most):
         return next(iter(batches), None)
 
 
+def _size(file: BinaryIO) -> int:
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    return size
+
+
 @contextmanager
-def _whole(place: str) -> Iterator[None]:
+def _whole(place: str, stored_bytes: int = 0) -> Iterator[None]:
+    """Turn what Arrow raises into a DataError, also where it would take much more memory than the file."""
     try:
-        yield
+        with memory_ceiling(STEP_BYTES + stored_bytes):
+            yield
     except DataError:
         raise
-    except (pa.ArrowException, OSError, ValueError, EOFError, MemoryError) as err:
+    except MemoryError as err:
+        raise DataError(
+            f"{place}: a batch of its rows takes more than {STEP_BYTES + stored_bytes >> 20} MiB of memory; "
+            "it is damaged or made to fill memory; if not, write it again with smaller row groups"
+        ) from err
+    except (pa.ArrowException, OSError, ValueError, EOFError) as err:
         raise _damaged(place, one_line(err)) from err
 
 

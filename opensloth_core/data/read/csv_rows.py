@@ -15,6 +15,9 @@ from opensloth_core.errors import DataError
 NOT_CSV = "not valid csv"
 WRONG_WIDTH = "wrong number of values"
 
+MAX_COLUMNS = 10_000
+"""More is the sign of a file laid out in another way."""
+
 _OTHER_DELIMITERS = (";", "\t", "|")
 
 
@@ -31,29 +34,64 @@ def csv_rows(stream: BinaryIO, delimiter: str, place: str) -> Iterator[RawRow | 
     buffered = io.BufferedReader(cast(io.RawIOBase, stream), BLOCK_BYTES)
     lines = io.TextIOWrapper(buffered, encoding="utf-8-sig", errors="surrogateescape", newline="\n")
     try:
-        yield from _rows(lines, delimiter, place)
+        yield from _rows(_Lines(lines, place), delimiter, place)
     finally:
         # Closing is the owner's, and a wrapper that is dropped closes what it wraps.
         lines.detach()
         buffered.detach()
 
 
-def _rows(lines: io.TextIOWrapper, delimiter: str, place: str) -> Iterator[RawRow | Rejected]:
+class _Lines:
+    """The lines of a file, of which one row may take only so many characters."""
+
+    def __init__(self, text: io.TextIOWrapper, place: str) -> None:
+        self._text = text
+        self._place = place
+        self._row_start = 1
+        self._num_lines = 0
+        self._held_chars = 0
+
+    def __iter__(self) -> Iterator[str]:
+        readline, limit = self._text.readline, MAX_ROW_BYTES + 1
+        while line := readline(limit):
+            self._held_chars += len(line)
+            if self._held_chars > MAX_ROW_BYTES:
+                raise DataError(f"{self._place}:{self._row_start}: {self._problem()}")
+            self._num_lines += 1
+            yield line
+
+    def _problem(self) -> str:
+        if self._num_lines >= self._row_start:
+            return "a quote in this row is never closed; mend it"
+        return f"a line of more than {MAX_ROW_BYTES >> 20} MiB; write one row a line"
+
+    def end_row(self) -> None:
+        """What was read so far belongs to rows that are done."""
+        self._row_start = self._num_lines + 1
+        self._held_chars = 0
+
+
+def _rows(lines: _Lines, delimiter: str, place: str) -> Iterator[RawRow | Rejected]:
     num_blank, header = 0, ""
-    for header in lines:
+    each = iter(lines)
+    for header in each:
         if header.strip("\r\n "):
             break
         num_blank += 1
+        lines.end_row()
     else:
         return
     delimiter = _delimiter(header, delimiter)
+    if header.count(delimiter) >= MAX_COLUMNS:
+        raise DataError(f"{place}:{num_blank + 1}: the header has more than {MAX_COLUMNS:,} columns")
     # Strict, since a stray quote would otherwise swallow rows in silence.
-    reader = csv.reader(chain([header], lines), delimiter=delimiter, strict=True)
+    reader = csv.reader(chain([header], each), delimiter=delimiter, strict=True)
     try:
         columns = _columns(next(reader), place)
     except csv.Error as err:
         raise DataError(f"{place}:{num_blank + 1}: the header is not valid csv: {err}") from err
     while True:
+        lines.end_row()
         line = num_blank + reader.line_num + 1
         try:
             values = next(reader)

@@ -1,18 +1,15 @@
 """The data files of a folder or a glob, in an order that does not depend on the file system."""
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from opensloth_core.data.read.names import is_data_name
+from opensloth_core.data.read.names import is_data_name, up_to_glob
 from opensloth_core.data.read.place import is_url, shown
 from opensloth_core.data.read.saved_dataset import is_saved, joined, saved_files, saved_split, saved_splits
 from opensloth_core.data.read.splits import choose_split, files_of_split
 from opensloth_core.data.read.storage import Storage
 from opensloth_core.errors import DataError
-
-_UP_TO_GLOB = re.compile(r"[^*?\[]*/")
 
 
 def folder_files(storage: Storage, folder: str, split: str | None) -> list[str]:
@@ -47,7 +44,7 @@ def glob_files(storage: Storage, pattern: str, split: str | None) -> list[str]:
     """
     place = shown(pattern)
     kinds = {location: storage.kind(location) for location in storage.matches(pattern)}
-    base = _base(pattern)
+    base = up_to_glob(pattern)
     files = {_relative(location, base): location for location, kind in kinds.items() if kind == "file"}
     if not files:
         folders = sorted(location for location, kind in kinds.items() if kind == "folder")
@@ -92,12 +89,6 @@ def _data_files(storage: Storage, folder: str, files: Mapping[str, str]) -> dict
 
 def _not_hidden(files: Mapping[str, str]) -> dict[str, str]:
     return {relative: location for relative, location in files.items() if not relative.startswith(".")}
-
-
-def _base(pattern: str) -> str:
-    """The folder in front of the first wild card."""
-    start = _UP_TO_GLOB.match(pattern.partition("::")[0])
-    return start[0] if start else ""
 
 
 def _relative(location: str, base: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from opensloth_core.data.read.input_file import InputFile
 from opensloth_core.data.read.names import is_data_name
-from opensloth_core.data.read.place import one_line
+from opensloth_core.data.read.place import one_line, shown
 from opensloth_core.data.read.splits import choose_split
 from opensloth_core.errors import DataError
 from opensloth_core.hub import is_hub_known
@@ -46,14 +46,30 @@ def hub_input(source: str, hub_id: HubId, asked_split: str | None) -> InputFile:
         DataError: no such data set, configuration or split, or the hub cannot be asked.
     """
     commit = _commit(source, hub_id)
-    from datasets import get_dataset_config_names, get_dataset_split_names
+    from datasets import get_dataset_config_names, get_dataset_split_names, load_dataset_builder
 
     repo = hub_id.repo
     configs = _asked(source, partial(get_dataset_config_names, repo, revision=commit))
     config = _config(source, configs, hub_id.config)
+    builder = _asked(source, partial(load_dataset_builder, repo, config, revision=commit))
+    _check_own_files(source, repo, builder)
     splits = _asked(source, partial(get_dataset_split_names, repo, config, revision=commit))
     split = choose_split(source, splits, asked_split)
     return InputFile(repo, repo.split("/")[1], "hub", config=config, revision=commit, split=split)
+
+
+def _check_own_files(source: str, repo: str, builder: Any) -> None:
+    """A data set's README may name any file as its data, one of this machine too.
+
+    Raises:
+        DataError: it names a file that is not its own.
+    """
+    for files in (getattr(builder.config, "data_files", None) or {}).values():
+        for file in files:
+            if "://" in file and not file.startswith((f"hf://datasets/{repo}@", f"hf://datasets/{repo}/")):
+                raise DataError(f"{source}: names a file that is not its own as its data: {shown(file)}")
+            if "://" not in file or ".." in file.split("/"):
+                raise DataError(f"{source}: names a file of this machine as its data: {shown(file)}")
 
 
 def load_hub_data(file: InputFile) -> Any:

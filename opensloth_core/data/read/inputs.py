@@ -6,9 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import PurePosixPath
 
+from opensloth_core.config.concealed import is_concealed, revealed
 from opensloth_core.data.read.folder import folder_files, glob_files
 from opensloth_core.data.read.hub import HubId, hub_input
 from opensloth_core.data.read.input_file import InputFile
+from opensloth_core.data.read.limits import check_size
 from opensloth_core.data.read.names import has_glob
 from opensloth_core.data.read.place import is_url, shown
 from opensloth_core.data.read.reader import InputReader
@@ -17,6 +19,8 @@ from opensloth_core.data.read.storage import Storage, storage_of
 from opensloth_core.errors import DataError
 
 __all__ = ["InputFile", "InputReader", "find_inputs"]
+
+MAX_ARCHIVE_FILES = 1000
 
 _REMOTE_OPENERS = 8
 
@@ -43,7 +47,7 @@ def find_inputs(sources: Sequence[str], split: str | None) -> list[InputFile]:
     found: dict[str, str] = {}
     inputs = []
     for source in sources:
-        source = _expanded(source)
+        source = _expanded(_whole(source))
         for file in _of_source(source, split):
             identity = _identity(file)
             if identity in found:
@@ -51,6 +55,7 @@ def find_inputs(sources: Sequence[str], split: str | None) -> list[InputFile]:
                 raise DataError(f"{shown(file.url)}: is named twice{by}; name each file once")
             found[identity] = source
             inputs.append(file)
+    check_size(inputs)
     return inputs
 
 
@@ -62,16 +67,22 @@ def _of_source(source: str, split: str | None) -> list[InputFile]:
             raise DataError(f"{shown(source)}: is one file and has no split {split!r}; drop --split")
         return [sniffed(storage, source, _name(source))]
     if kind == "folder":
-        return _sniffed(storage, folder_files(storage, source, split))
+        return _sniffed(storage, source, folder_files(storage, source, split))
     if has_glob(source):
-        return _sniffed(storage, glob_files(storage, source, split))
+        return _sniffed(storage, source, glob_files(storage, source, split))
     if hub_id := HubId.parse(source):
         return [hub_input(source, hub_id, split)]
     hint = "" if is_url(source) or "/" in source or "." in source else "; a data set of the hub is org/name"
     raise DataError(f"{shown(source)}: no such file{hint}")
 
 
-def _sniffed(storage: Storage, locations: Sequence[str]) -> list[InputFile]:
+def _sniffed(storage: Storage, source: str, locations: Sequence[str]) -> list[InputFile]:
+    # An archive's list of files is read again for each of them.
+    if "::" in source and len(locations) > MAX_ARCHIVE_FILES:
+        raise DataError(
+            f"{shown(source)}: holds {len(locations):,} files, more than {MAX_ARCHIVE_FILES:,}; "
+            "unpack it into a folder"
+        )
     sniff = partial(_sniffed_one, storage)
     if len(locations) == 1 or not is_url(locations[0]):
         return [sniff(location) for location in locations]
@@ -86,6 +97,16 @@ def _sniffed_one(storage: Storage, location: str) -> InputFile:
 def _name(location: str) -> str:
     path = shown(location.partition("::")[0])
     return PurePosixPath(path).name
+
+
+def _whole(source: str) -> str:
+    whole = revealed(source)
+    if is_concealed(whole):
+        raise DataError(
+            f"{source}: the password or signature that belongs to it is not kept with a run; "
+            "give the URL anew"
+        )
+    return whole
 
 
 def _expanded(source: str) -> str:

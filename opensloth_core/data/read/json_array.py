@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
+from opensloth_core.data.read.memory import STEP_BYTES, memory_ceiling
 from opensloth_core.data.read.raw_row import MAX_ROW_BYTES, RawRow, syntax_error
 from opensloth_core.errors import DataError
 
@@ -84,7 +85,10 @@ class ArrayElements:
     def _end_of_value(self) -> int:
         while True:
             try:
-                _, end = _DECODER.raw_decode(self._text, self._pos)
+                end = self._decoded_to()
+            except MemoryError as err:
+                problem = f"parsing an element takes more than {STEP_BYTES >> 20} MiB of memory"
+                raise self._error(problem, self._pos) from err
             except json.JSONDecodeError as err:
                 offset = err.pos - self._pos
                 if not self._may_be_cut(err) or not self._refill():
@@ -97,6 +101,13 @@ class ArrayElements:
                 # The end of the block may cut a number in two, as in 1|2 and 1.|2.
                 if self._text[end : end + 1] in _AFTER_ELEMENT or not self._refill():
                     return end
+
+    def _decoded_to(self) -> int:
+        if len(self._text) <= 2 * _BLOCK_CHARS:
+            return _DECODER.raw_decode(self._text, self._pos)[1]
+        # Only an element that is longer than a block makes the text so long.
+        with memory_ceiling():
+            return _DECODER.raw_decode(self._text, self._pos)[1]
 
     def _may_be_cut(self, err: json.JSONDecodeError) -> bool:
         """Whether the end of the block may be what is wrong; else the whole file would be read in vain."""

@@ -28,6 +28,7 @@ _ABOUT_DATA = frozenset(
     }
 )
 _GLOB = re.compile(r"[*?\[]")
+_UP_TO_GLOB = re.compile(r"[^*?\[]*/")
 
 
 def named_format(name: str) -> NamedFormat | None:
@@ -54,6 +55,12 @@ def has_glob(source: str) -> bool:
     """Whether a path or URL holds a wild card; a `?` of an http address starts its query."""
     pattern = source.split("?")[0] if source.startswith(("http://", "https://")) else source
     return bool(_GLOB.search(pattern))
+
+
+def up_to_glob(pattern: str) -> str:
+    """The folder in front of the first wild card."""
+    start = _UP_TO_GLOB.match(pattern.partition("::")[0])
+    return start[0] if start else ""
 
 
 def _suffix(name: str) -> str:

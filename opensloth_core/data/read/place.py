@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from opensloth_core.errors import DataError
+from opensloth_core.runs.report.redact import without_credentials
 
 _USER = re.compile(r"(\w+://)[^/@\s]+@")
 _QUERY = re.compile(r"(\w+://[^\s?'\"]*)\?[^\s'\"]*")
@@ -18,7 +19,7 @@ def is_url(source: str) -> bool:
 
 def shown(source: str) -> str:
     """A source or a message without the user names, passwords and signed queries of its URLs."""
-    return _QUERY.sub(r"\1", _USER.sub(r"\1", source))
+    return _QUERY.sub(r"\1", _USER.sub(r"\1", without_credentials(source)))
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from opensloth_core.data.read.memory import STEP_BYTES, memory_ceiling
 from opensloth_core.data.row import Rejected, Row
 
 NOT_JSON = "not valid JSON"
@@ -16,8 +17,13 @@ NOT_AN_OBJECT = "not a JSON object"
 LONE_SURROGATE = "lone surrogate"
 KEY_TWICE = "a key is given twice"
 
-MAX_ROW_BYTES = 256 << 20
+TOO_LONG = "too long"
+
+MAX_ROW_BYTES = 64 << 20
 """Longest row that is read; a longer one is the sign of a file laid out in another way."""
+
+_LONG_BYTES = 1 << 20
+"""Rows from here on are parsed under a ceiling; a shorter one takes no more than 100 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,9 @@ def parse_row(raw: RawRow) -> Row | Rejected:
     """The object of a raw row, or why it is none."""
     source = raw.source
     try:
-        value = _DECODER.decode(source.decode())
+        value = _decoded(source)
+    except MemoryError:
+        return Rejected(raw.line, TOO_LONG, f"parsing it takes more than {STEP_BYTES >> 20} MiB of memory")
     except _KeyTwiceError as err:
         return Rejected(raw.line, KEY_TWICE, f"{str(err)[:40]!r}")
     except UnicodeDecodeError as err:
@@ -67,6 +75,14 @@ def parse_row(raw: RawRow) -> Row | Rejected:
             half = ascii(err.object[err.start]).strip("'")
             return Rejected(raw.line, LONE_SURROGATE, f"{half} is half of a character")
     return Row(raw.line, value)
+
+
+def _decoded(source: bytes) -> Any:
+    if len(source) < _LONG_BYTES:
+        return _DECODER.decode(source.decode())
+    # An empty list takes 3 characters in a file and 64 bytes in memory.
+    with memory_ceiling():
+        return _DECODER.decode(source.decode())
 
 
 def syntax_error(err: json.JSONDecodeError) -> str:

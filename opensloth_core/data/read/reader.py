@@ -8,6 +8,7 @@ from opensloth_core.data.read.csv_rows import csv_rows
 from opensloth_core.data.read.hub import hub_fingerprint, load_hub_data
 from opensloth_core.data.read.input_file import RANDOM_ACCESS, InputFile
 from opensloth_core.data.read.json_array import array_rows
+from opensloth_core.data.read.limits import within_limit
 from opensloth_core.data.read.lines import json_lines, text_lines
 from opensloth_core.data.read.place import shown
 from opensloth_core.data.read.raw_row import RawRow
@@ -52,6 +53,9 @@ class InputReader:
         return self._digest
 
     def __iter__(self) -> Iterator[RawRow | Rejected]:
+        return within_limit(self._rows(), self.file.url)
+
+    def _rows(self) -> Iterator[RawRow | Rejected]:
         if self.file.format == "hub":
             return self._hub_rows()
         return self._at_random() if self.file.format in RANDOM_ACCESS else self._in_order()
@@ -63,6 +67,8 @@ class InputReader:
             content = unpacked(stored, self.file.compression, self.file.url)
             yield from self._parsed(content)
             content_digest = stored.digest()
+            # A file that is done would be held as long as the reader.
+            self._stored, self._bytes_seen = None, stored.num_read
         self._digest = storage.content_tag(self.file.url) or content_digest
 
     def _parsed(self, content: BinaryIO) -> Iterator[RawRow | Rejected]:
@@ -76,7 +82,7 @@ class InputReader:
             case "text":
                 return text_lines(content, self._place)
             case "arrow-stream":
-                return arrow_stream_rows(content, self._place)
+                return arrow_stream_rows(content, self._place, self.file.size_bytes)
             case _:
                 return json_lines(content, self._place)
 

@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 from typing import Any, BinaryIO, cast
 
+from opensloth_core.checks.roots import check_data_url
 from opensloth_core.data.read.place import reading, shown
 from opensloth_core.data.read.storage import Kind
 from opensloth_core.errors import DataError
@@ -25,6 +26,7 @@ class RemoteStorage:
     def __init__(self, url: str) -> None:
         from fsspec.core import url_to_fs  # type: ignore[import-untyped]
 
+        check_data_url(url, shown(url))
         self._chained = url.partition(_CHAIN)[2]
         with reading(url):
             try:
@@ -38,6 +40,7 @@ class RemoteStorage:
                 raise DataError(f"{shown(url)}: {protocol}:// is no protocol that fsspec knows") from err
 
     def kind(self, location: str) -> Kind | None:
+        check_data_url(location, shown(location))
         # Web servers have no folders; an index page of links is the nearest thing.
         if location.startswith(("http://", "https://")) and location.endswith("/"):
             return "folder"
@@ -71,12 +74,14 @@ class RemoteStorage:
         return f"{tags[0]} {info.get('size')}" if tags else None
 
     def open(self, location: str, random_access: bool = False) -> BinaryIO:
+        check_data_url(location, shown(location))
         # 0 makes fsspec's web client send one request instead of one a block.
         whole = {} if random_access or not self._is_web() else {"block_size": 0}
         with reading(location):
             return cast(BinaryIO, self._fs.open(self._path(location), "rb", **whole))
 
     def _info(self, location: str) -> dict[str, Any]:
+        check_data_url(location, shown(location))
         with reading(location):
             return dict(self._fs.info(self._path(location)))
 

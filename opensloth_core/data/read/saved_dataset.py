@@ -8,6 +8,7 @@ from opensloth_core.errors import DataError
 
 _DICT_FILE = "dataset_dict.json"
 _STATE_FILE = "state.json"
+_MAX_BYTES = 16 << 20
 _INFO_FILE = "dataset_info.json"
 
 
@@ -19,7 +20,7 @@ def saved_splits(storage: Storage, folder: str) -> list[str] | None:
     splits = _json(storage, location).get("splits")
     if not isinstance(splits, list) or not splits or not all(isinstance(name, str) for name in splits):
         raise DataError(f'{location}: has no list "splits"; save the data set again')
-    return splits
+    return [_inside(location, name) for name in splits]
 
 
 def saved_split(storage: Storage, folder: str) -> str | None:
@@ -42,7 +43,7 @@ def saved_files(storage: Storage, folder: str) -> list[str]:
     location = joined(folder, _STATE_FILE)
     files = _json(storage, location).get("_data_files")
     try:
-        return [str(file["filename"]) for file in files]  # type: ignore[union-attr]
+        return [_inside(location, str(file["filename"])) for file in files]  # type: ignore[union-attr]
     except (TypeError, KeyError) as err:
         raise DataError(f'{location}: has no list "_data_files"; save the data set again') from err
 
@@ -53,11 +54,22 @@ def joined(folder: str, relative: str) -> str:
     return f"{head.rstrip('/')}/{relative}{chain}{rest}"
 
 
+def _inside(location: str, name: str) -> str:
+    """A name that a description gives, which may not lead out of its folder.
+
+    Raises:
+        DataError: it may.
+    """
+    if name in ("", ".", "..") or "/" in name or "\\" in name or "::" in name:
+        raise DataError(f"{location}: names {name!r}, which is not a file beside it; save the data set again")
+    return name
+
+
 def _json(storage: Storage, location: str) -> dict[str, Any]:
     with storage.open(location) as file:
         try:
-            value = json.loads(file.read())
-        except ValueError as err:
+            value = json.loads(file.read(_MAX_BYTES))
+        except (ValueError, RecursionError) as err:
             raise DataError(f"{location}: is not valid JSON; save the data set again") from err
     if not isinstance(value, dict):
         raise DataError(f"{location}: is not a JSON object; save the data set again")

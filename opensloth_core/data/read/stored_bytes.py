@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 from opensloth_core.data.read.input_file import Compression
 from opensloth_core.data.read.place import one_line, reading, shown
+from opensloth_core.data.read.xz import XzStream
 from opensloth_core.errors import DataError
 
 BLOCK_BYTES = 1 << 18
@@ -90,7 +91,7 @@ class Unpacked(_Filled):
         self._compression = compression
         self._stream: Any
         if compression == "xz":
-            self._stream = lzma.LZMAFile(stored)  # noqa: SIM115 (closed with this stream)
+            self._stream = XzStream(stored)
         else:
             import pyarrow as pa
 

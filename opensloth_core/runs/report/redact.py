@@ -18,6 +18,12 @@ _WEB_QUERY = re.compile(r"(https?://[^\s?#]*\?)[^\s=&#;]+(?=[\s#]|$)")
 _TOKEN = re.compile(r"\b(hf_|ghp_|github_pat_|sk-)[A-Za-z0-9_-]{20,}")
 
 
+def without_credentials(text: str) -> str:
+    """The text with users and passwords of its addresses, and tokens, as `***`."""
+    text = _PASSWORD.sub(rf"\1{MASK}@", text)
+    return _TOKEN.sub(rf"\1{MASK}", _USER.sub(rf"\1{MASK}@", text))
+
+
 def redacted(text: str) -> str:
     """The text with secrets of its addresses as `***`.
 
@@ -26,8 +32,6 @@ def redacted(text: str) -> str:
 
     https://me:secret@host/a.jsonl?X-Amz-Signature=1f3a  ->  https://***@host/a.jsonl?X-Amz-Signature=***
     """
-    text = _PASSWORD.sub(rf"\1{MASK}@", text)
-    text = _USER.sub(rf"\1{MASK}@", text)
+    text = without_credentials(text)
     text = _QUERY.sub(lambda found: found[1] + _PAIR.sub(rf"\1{MASK}", found[2]), text)
-    text = _WEB_QUERY.sub(rf"\1{MASK}", text)
-    return _TOKEN.sub(rf"\1{MASK}", text)
+    return _WEB_QUERY.sub(rf"\1{MASK}", text)
