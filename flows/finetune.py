@@ -5,15 +5,19 @@ from pathlib import Path
 
 from prefect import State, flow, runtime
 
+from flows.console import outlive_console
+from flows.devices import devices_of
 from flows.ended import cancelled
 from flows.prepare import launched, prepared
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError
 from opensloth_core.launch.gang import together
+from opensloth_core.launch.interrupts import signals_cancel
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.life import recorded, reported
 from opensloth_core.runs.lock import run_lock
 from opensloth_core.runs.resume import open_run
+from tasks.admit import admit
 from tasks.mark_crashed import mark_crashed
 from tasks.preflight import check
 from tasks.publish_model import publish_model
@@ -90,13 +94,15 @@ async def _run(
         raise ConfigError(
             f"method {config.method}: this flow is for {method}; start finetune-{config.method}"
         )
+    await admit(config, resume, run_dir)
+    outlive_console()
     await mark_crashed()
     if run_dir is None:
         run = await asyncio.to_thread(open_run, config, resume, allow_drift)
     else:
         run = RunDirectory(run_dir)
     try:
-        with run_lock(run), reported(run), recorded(run):
+        with signals_cancel(), run_lock(run), reported(run), recorded(run):
             run.events.write("flow", flow_run_id=runtime.flow_run.id)
             return await _finetune(run)
     except asyncio.CancelledError:
@@ -105,9 +111,10 @@ async def _run(
 
 async def _finetune(run: RunDirectory) -> Path:
     checked = await asyncio.to_thread(check, run.path)
-    await launched(run, checked.start, checked.devices)
-    # The ranks import and load the model meanwhile, and wait for the data.
-    await together(_prepare(run), train_model(run.path))
+    async with devices_of(run) as devices:
+        await launched(run, checked.start, devices)
+        # The ranks import and load the model meanwhile, and wait for the data.
+        await together(_prepare(run), train_model(run.path))
     return publish_model(run.path)
 
 

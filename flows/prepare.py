@@ -7,15 +7,18 @@ from pathlib import Path
 
 from prefect import State, flow, runtime
 
+from flows.console import outlive_console
 from flows.ended import cancelled
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.launch.devices import num_shards
+from opensloth_core.launch.interrupts import signals_cancel
 from opensloth_core.models.start import StartFolders
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.life import record_prepared, recorded
 from opensloth_core.runs.lock import run_lock
 from opensloth_core.runs.resume import start_point
 from opensloth_core.store.prepared import PreparedManifest, prepared_dir, prepared_key
+from tasks.admit import admit
 from tasks.mark_crashed import mark_crashed
 from tasks.preflight import check_data
 from tasks.prepare_dataset import prepared_or_cached
@@ -36,10 +39,12 @@ async def prepare_data(config: DatasetPrepConfig, run_dir: Path | None = None) -
         config: What to prepare for which model, and how.
         run_dir: An existing run directory to use; a new one when not given.
     """
+    await admit(config, run_dir=run_dir)
+    outlive_console()
     await mark_crashed()
     run = RunDirectory(run_dir) if run_dir else RunDirectory.create(config)
     try:
-        with run_lock(run), recorded(run):
+        with signals_cancel(), run_lock(run), recorded(run):
             run.events.write("flow", flow_run_id=runtime.flow_run.id)
             return await _prepare(run)
     except asyncio.CancelledError:

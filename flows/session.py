@@ -6,19 +6,22 @@ the user made stays as it is.
 
 import asyncio
 import os
-import signal
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from pathlib import Path
 
+from flows.own_server import own_server
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.errors import TrainingError
+from opensloth_core.runs.abandoned import how_ended
 from opensloth_core.runs.directory import RunDirectory
 
 DEFAULTS = {
-    # A cold ephemeral server took 22-27 s on two cores, beyond Prefect's own limit of 20.
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    # A cold server took 22-27 s on two cores, beyond Prefect's own limit of 20; four at once on busy ones
+    # took 125.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
     # What a person sees comes from the run's event log; Prefect's log lines go to its server only.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
@@ -86,9 +89,6 @@ class _FlowThread(threading.Thread):
         self._task = self._loop.create_task(self._on_a_server())
 
     def run(self) -> None:
-        # Ctrl-C of a terminal goes to every process of the command. Prefect's own server, which inherits
-        # this, has to live on: the flow tells it how it ended.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self._loop.run_until_complete(self._task)
         except BaseException as err:
@@ -103,11 +103,35 @@ class _FlowThread(threading.Thread):
     async def _on_a_server(self) -> None:
         events = RunDirectory(self._run_dir).events
         events.message("starting Prefect")
-        from prefect.settings import PREFECT_API_URL
+        from prefect.settings import PREFECT_API_URL, temporary_settings
 
-        if not PREFECT_API_URL.value():
-            events.message(
-                "no Prefect server is configured, so this run has one of its own while it lasts; "
-                "to see runs in a web page: prefect server start, and set PREFECT_API_URL to what it prints"
+        if PREFECT_API_URL.value():
+            await self._as_recorded(PREFECT_API_URL.value())
+            return
+        events.message(
+            "no Prefect server is configured, so this run has one of its own while it lasts; "
+            "to see runs in a web page: prefect server start, and set PREFECT_API_URL to what it prints"
+        )
+        async with own_server(events) as address:
+            with temporary_settings({PREFECT_API_URL: address}):
+                await self._as_recorded(address)
+
+    async def _as_recorded(self, address: str) -> None:
+        """Run the flow. How it ended is the record's to say where Prefect's server does not answer."""
+        import httpx
+
+        try:
+            await self._flow()
+        except httpx.HTTPError as err:
+            run = RunDirectory(self._run_dir)
+            end = how_ended(run)
+            reason = f"Prefect's server {address} does not answer ({type(err).__name__}: {err})"
+            if end is None or end.state == "crashed":
+                message = f"{reason}; start it, or unset PREFECT_API_URL, and run again"
+                run.events.state("failed", message)
+                raise TrainingError(message) from err
+            if end.state != "completed":
+                raise TrainingError(end.message or f"the run was {end.state}") from err
+            run.events.message(
+                f"{reason}: its page shows the end of this run once another one has started", "warning"
             )
-        await self._flow()

@@ -1,6 +1,7 @@
 """Data preparation and training from a Python prompt, without an orchestrator."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,8 @@ from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError
 from opensloth_core.launch.devices import num_shards
 from opensloth_core.launch.gang import run_ranks
-from opensloth_core.models.start import fetch_tokenizer
+from opensloth_core.launch.reserve import devices_for_call
+from opensloth_core.models.start import StartFolders, fetch_tokenizer
 from opensloth_core.preflight import preflight
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.events import Progress, no_progress
@@ -23,15 +25,11 @@ from opensloth_core.runs.export import export_prepared, export_results
 from opensloth_core.runs.find import AUTO, find_resumable
 from opensloth_core.runs.life import record_prepared, recorded, reported
 from opensloth_core.runs.lock import run_lock
-from opensloth_core.runs.resume import start_point, take_up
-from opensloth_core.store.prepared import (
-    PreparedKey,
-    PreparedManifest,
-    find_prepared,
-    prepare,
-    prepared_dir,
-    prepared_key,
-)
+from opensloth_core.runs.resume import start_point, take_up, with_gpus_of_checkpoint
+from opensloth_core.store.obtain import obtain
+from opensloth_core.store.prepared import PreparedKey, PreparedManifest, prepared_dir, prepared_key
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -81,16 +79,14 @@ def run_prepare_data(
     config = DatasetPrepConfig.of(config)
     if config.data_output is not None:
         check_output("data_output", Path(config.data_output))
-    return _prepared(config, fetch_tokenizer(config.model), progress)
+    return _prepared(config, fetch_tokenizer(config.model), num_shards(config.gpus), progress)
 
 
-def _prepared(config: DatasetPrepConfig, model_dir: Path, progress: Progress = no_progress) -> PreparedData:
-    shards = num_shards(config.gpus)
+def _prepared(
+    config: DatasetPrepConfig, model_dir: Path, shards: int, progress: Progress = no_progress
+) -> PreparedData:
     key = prepared_key(config, model_dir, shards)
-    manifest, _ = find_prepared(key.digest)
-    cached = manifest is not None
-    if manifest is None:
-        manifest = prepare(config, model_dir, shards, key, progress)
+    manifest, cached = obtain(config, model_dir, shards, key, progress)
     if config.data_output is not None:
         export_prepared(manifest.key, Path(config.data_output))
     return PreparedData(manifest, cached)
@@ -103,6 +99,8 @@ def run_training(
     allow_drift: bool = False,
 ) -> TrainedModel:
     """Train on every device of the run, each in a process of its own, and wait for the result.
+
+    Waits before that until the devices are free of other runs, and logs for whom.
 
     Args:
         config: settings; with `prepared` given, those the data was made with need not be repeated, and with a
@@ -129,15 +127,32 @@ def run_training(
     resolved = builder.with_flags(flags).build()
     if str(resume) == AUTO:
         unfinished = find_resumable(AUTO, resolved)
-    checked = preflight(resolved)
+    if unfinished is not None:
+        resolved = with_gpus_of_checkpoint(unfinished, resolved)
+    elif prepared is not None and resolved.gpus == "auto":
+        resolved = resolved.model_copy(update={"gpus": len(prepared.manifest.shards)})
+    start = preflight(resolved).start
+    name = "a Python program" if unfinished is None else f"run {unfinished.path.name}"
+    with devices_for_call(resolved, name, lambda text, level: log.warning(text)) as devices:
+        return _train(resolved, start, devices, prepared, unfinished, allow_drift)
+
+
+def _train(
+    resolved: OpenSlothConfig,
+    start: StartFolders,
+    devices: tuple[str, ...],
+    prepared: PreparedData | None,
+    unfinished: RunDirectory | None,
+    allow_drift: bool,
+) -> TrainedModel:
     began = time.perf_counter()
     preparation = resolved.preparation.model_copy(update={"data_output": None})  # exported at the end
     if prepared is None:
-        prepared = _prepared(preparation, checked.start.tokenizer_dir)
+        prepared = _prepared(preparation, start.tokenizer_dir, len(devices))
     else:
-        key = prepared_key(preparation, checked.start.tokenizer_dir, len(checked.devices))
+        key = prepared_key(preparation, start.tokenizer_dir, len(devices))
         _refuse_conflict(key, prepared.manifest)
-    launch = checked.start.launch(checked.devices, prepared.manifest.key)
+    launch = start.launch(devices, prepared.manifest.key)
     if unfinished is not None:
         take_up(unfinished, resolved, prepared.manifest.parts, launch, allow_drift)
     run = unfinished or RunDirectory.create(resolved)

@@ -12,7 +12,7 @@ from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.data.probe import probe
 from opensloth_core.data.read.inputs import find_inputs
-from opensloth_core.launch.devices import resolve_devices
+from opensloth_core.launch.devices import wanted_devices
 from opensloth_core.models.locate import check_model
 from opensloth_core.models.start import (
     StartFolders,
@@ -31,7 +31,7 @@ class Preflight:
     """Folders of model, tokenizer and adapter."""
 
     devices: tuple[str, ...]
-    """One torch device a rank."""
+    """One torch device a rank, where no other run has any; what a run gets is known once it holds them."""
 
 
 def preflight(config: OpenSlothConfig, say: Callable[[str], None] = lambda text: None) -> Preflight:
@@ -51,7 +51,9 @@ def preflight(config: OpenSlothConfig, say: Callable[[str], None] = lambda text:
 
 
 def refuse_impossible(config: OpenSlothConfig) -> tuple[str, ...]:
-    """Check data, devices, settings, outputs and model without writing anything. Gives the devices.
+    """Check data, devices, settings, outputs and model without writing anything.
+
+    Gives the devices that the run would have if it were alone.
 
     Raises:
         DataError: the input is missing, unreadable or empty, or holds nothing that can be trained on.
@@ -60,8 +62,7 @@ def refuse_impossible(config: OpenSlothConfig) -> tuple[str, ...]:
         ModelError: a model's or adapter's folder that is none, or a hub model that cannot be reached.
     """
     files = find_inputs(config.data, config.split)
-    devices = resolve_devices(config.gpus)
-    config.batch_plan(len(devices))
+    devices = wanted_devices(config).best
     check_settings(config, on_cpu=devices[0] == "cpu")
     check_trackers(config.training.report_to)
     for name in ("output", "data_output"):

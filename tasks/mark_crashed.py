@@ -1,33 +1,94 @@
-"""Brings Prefect's page up to date with runs whose process was killed, which would be Running for ever."""
+"""Brings Prefect's page up to date with runs that ended while nobody could tell it.
+
+A process that is killed by SIGKILL tells nobody, and one whose server was gone told only its own record.
+Prefect would show both as Running for ever.
+"""
 
 import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
 
-from prefect import State, get_client
+import httpx
+from prefect import State, get_client, runtime
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
-from prefect.client.schemas.objects import StateType
-from prefect.states import Crashed
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.states import Cancelled, Completed, Crashed, Failed
 
-from opensloth_core.runs.abandoned import mark_abandoned
-from opensloth_core.runs.events import read_events
+from opensloth_core.runs.abandoned import Ended, ends_by_flow_run, how_ended, mark_abandoned
+from opensloth_core.runs.directory import RunDirectory
 
 UNFINISHED = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 
+STATES: dict[str, Callable[..., State[Any]]] = {
+    "completed": Completed,
+    "failed": Failed,
+    "cancelled": Cancelled,
+    "crashed": Crashed,
+}
+"""Prefect's word for how a run ended."""
+
+logger = logging.getLogger(__name__)
+
 
 async def mark_crashed() -> None:
-    """Record that abandoned runs crashed, in their own records and for their flow runs in Prefect.
+    """Record that abandoned runs crashed, and tell Prefect how runs ended that it takes for unfinished.
 
-    Whoever starts next does this, since a process that is killed by SIGKILL cannot.
+    Whoever starts next does this. Where Prefect does not answer, it is left to the one after.
     """
-    abandoned = await asyncio.to_thread(mark_abandoned)
-    if not abandoned:
-        return
+    await asyncio.to_thread(mark_abandoned)
+    try:
+        await _tell_prefect()
+    except httpx.HTTPError as err:
+        logger.warning("runs that ended cannot be marked in Prefect: %s", err)
+
+
+async def _tell_prefect() -> None:
     unfinished = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=UNFINISHED)))
     async with get_client() as client:
-        flow_runs = await client.read_flow_runs(flow_run_filter=unfinished)
-        for run in abandoned:
-            state: State[None] = Crashed(message=f"the process that drove {run.path.name} was killed")
-            own = {str(e["flow_run_id"]) for e in read_events(run.events_path) if e["kind"] == "flow"}
-            for flow_run in flow_runs:
-                # Subflows of its ranks name its directory.
-                if str(flow_run.id) in own or flow_run.parameters.get("run_dir") == str(run.path):
-                    await client.set_flow_run_state(flow_run.id, state, force=True)
+        found = await client.read_flow_runs(flow_run_filter=unfinished)
+        others = [flow_run for flow_run in found if str(flow_run.id) != runtime.flow_run.id]
+        if not others:
+            return
+        ends = await asyncio.to_thread(_ends, others)
+        for flow_run in others:
+            end = ends.get(str(flow_run.id))
+            # One that started later takes the run up again, and does not drive it yet.
+            if end is not None and _begun(flow_run) < end.time:
+                await client.set_flow_run_state(
+                    flow_run.id, STATES[end.state](message=end.message), force=True
+                )
+
+
+async def end_ranks(run_dir: Path) -> None:
+    """Tell Prefect that no rank of a run goes on: one that is cancelled before it begins stays Pending."""
+    unfinished = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=UNFINISHED)))
+    try:
+        async with get_client() as client:
+            for flow_run in await client.read_flow_runs(flow_run_filter=unfinished):
+                given = flow_run.parameters
+                if given.get("run_dir") == str(run_dir) and "rank" in given:
+                    await client.set_flow_run_state(
+                        flow_run.id, Cancelled(message="the run ended before this rank began"), force=True
+                    )
+    except httpx.HTTPError as err:
+        logger.warning("the ranks' ends cannot be told to Prefect: %s", err)
+
+
+def _ends(flow_runs: list[FlowRun]) -> dict[str, Ended]:
+    """How the runs of this machine ended that these flow runs drove, by flow run."""
+    found = {}
+    for flow_run in flow_runs:
+        run_dir = flow_run.parameters.get("run_dir")  # subflows of ranks have it too
+        if run_dir and Path(str(run_dir)).is_dir() and (end := how_ended(RunDirectory(Path(str(run_dir))))):
+            found[str(flow_run.id)] = end
+    if len(found) < len(flow_runs):
+        found |= ends_by_flow_run({str(flow_run.id) for flow_run in flow_runs} - found.keys())
+    return found
+
+
+def _begun(flow_run: FlowRun) -> float:
+    begun: datetime | None = flow_run.start_time or flow_run.expected_start_time
+    return begun.timestamp() if begun else 0.0

@@ -1,15 +1,17 @@
 """The task that trains: one subflow per rank."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
-from opensloth_core.launch.gang import Member, run_gang
+from opensloth_core.launch.gang import Member, train_gang
 from opensloth_core.runs.directory import RunDirectory
-from tasks.train_rank import train_rank
+from tasks.mark_crashed import end_ranks
+from tasks.train_rank import train_rank_whoever_watches
 from tasks.training_progress import follow_training
 
 SHOW_SECONDS = 5.0
@@ -27,12 +29,16 @@ async def train_model(run_dir: Path) -> Path:
     devices = run.launch().devices
 
     def member(rank: int) -> Member:
-        return lambda: train_rank(run_dir, rank, devices[rank])
+        return lambda: train_rank_whoever_watches(run_dir, rank, devices[rank])
 
     ended = asyncio.Event()
     follower = asyncio.create_task(follow_training(run, ended))
     try:
-        await run_gang([member(rank) for rank in range(len(devices))])
+        await train_gang(run, [member(rank) for rank in range(len(devices))])
+    except BaseException:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.shield(asyncio.wait_for(end_ranks(run_dir), SHOW_SECONDS))
+        raise
     finally:
         ended.set()
         # How a run ends is never decided by who shows it: the server may be gone.

@@ -1,13 +1,34 @@
 """The subflow of one rank: owns one process and shows its log."""
 
+import asyncio
+import logging
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 
 from prefect import flow
 
+from opensloth_core.errors import OpenSlothError
 from opensloth_core.launch.gang import rank_spawned
+from opensloth_core.launch.interrupts import take_signals_back
 from opensloth_core.launch.rank import run_rank
 from opensloth_core.runs.directory import RunDirectory
 from tasks.run_logger import subflow_line_logger
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class _Outcome:
+    """What became of a rank's process, for when Prefect cannot be told."""
+
+    has_begun: bool = False
+    is_done: bool = False
+    failure: OpenSlothError | asyncio.CancelledError | None = None
+
+
+_outcome: ContextVar[_Outcome] = ContextVar("outcome")
 
 
 # No result is persisted: on a retry, ranks that had completed would be reused and the others hang.
@@ -18,5 +39,42 @@ async def train_rank(run_dir: Path, rank: int, device: str) -> None:
     Raises:
         ProcessFailed: the process ended before its work was done.
     """
-    run = RunDirectory(run_dir)
-    await run_rank(run, run.launch(), rank, subflow_line_logger(), rank_spawned.get().set)
+    take_signals_back()
+    await _run(run_dir, rank, subflow_line_logger())
+
+
+async def train_rank_whoever_watches(run_dir: Path, rank: int, device: str) -> None:
+    """Run one rank as a subflow, or without one where Prefect's server does not answer.
+
+    How a rank ends is told by its process alone: the server may be gone by then.
+
+    Raises:
+        ProcessFailed: the process ended before its work was done.
+    """
+    outcome = _Outcome()
+    token = _outcome.set(outcome)
+    try:
+        await train_rank(run_dir, rank, device)
+    except OpenSlothError:
+        raise
+    except Exception as err:
+        if outcome.has_begun and not outcome.is_done and outcome.failure is None:
+            raise  # a bug of ours
+        logger.warning("rank %d cannot be shown in Prefect: %s: %s", rank, type(err).__name__, err)
+        if outcome.failure is not None:
+            raise outcome.failure from None
+        if not outcome.has_begun:
+            await _run(run_dir, rank, lambda line: None)
+    finally:
+        _outcome.reset(token)
+
+
+async def _run(run_dir: Path, rank: int, on_line: Callable[[str], None]) -> None:
+    outcome, run = _outcome.get(), RunDirectory(run_dir)
+    outcome.has_begun = True
+    try:
+        await run_rank(run, run.launch(), rank, on_line, rank_spawned.get().set)
+    except (OpenSlothError, asyncio.CancelledError) as err:
+        outcome.failure = err
+        raise
+    outcome.is_done = True

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flows.cli.settings import training_config
-from opensloth_core.config.base import Settings
+from flows.cli.settings import SourceSettings, training_config
 from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.errors import ConfigError
 
 AUTO = "auto"
 
 
-class ResumeSettings(Settings):
+class ResumeSettings(SourceSettings):
     """How a run is driven."""
 
     resume: str | None = None
@@ -42,10 +42,19 @@ def finetune_request(given: Mapping[str, Any], method: str) -> FinetuneRequest:
     flags = {name: value for name, value in given.items() if name not in names}
     earlier: dict[str, Any] = {}
     if driving.resume is not None and driving.resume != AUTO:
+        _refuse_sources(driving)
         from opensloth_core.runs.find import find_resumable
 
         run = find_resumable(driving.resume)
         assert run is not None, "a named run is found, or refused"
         earlier = run.config().model_dump(exclude_unset=True)
-    config = training_config(flags, method, earlier)
+    config = training_config(flags, method, earlier, driving)
     return FinetuneRequest(config, driving.resume, driving.allow_drift)
+
+
+def _refuse_sources(driving: ResumeSettings) -> None:
+    for name in SourceSettings.model_fields:
+        if getattr(driving, name) is not None:
+            raise ConfigError(
+                f"{name}: the run {driving.resume} goes on with its own settings; drop --{name}"
+            )

@@ -1,5 +1,7 @@
 """Runs one configuration before a person's eyes, and turns how it ended into an exit code."""
 
+import errno
+import os
 import signal
 import sys
 import traceback
@@ -24,6 +26,9 @@ Config = TypeVar("Config", bound=DatasetPrepConfig)
 FAILED = 1
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
+
+DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
+"""What the disk under a run's directory may do at any moment; no bugs of ours."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -103,9 +108,11 @@ def show_run(job: Job[Config], config: Config, run: "RunDirectory") -> int:
     except KeyboardInterrupt:
         return job.said("interrupted", INTERRUPTED)
     except Exception as err:
+        kind, what = type(err).__name__, " ".join(str(err).split())
+        if isinstance(err, OSError) and err.errno in DISK_FAULTS:
+            return job.said(f"{err.filename or run.path}: {os.strerror(err.errno)}; make room", FAILED)
         crash_path = run.path / "crash.log"
         crash_path.write_text(traceback.format_exc())
-        kind, what = type(err).__name__, " ".join(str(err).split())
         return job.said(f"a bug in OpenSloth: {kind}: {what[:200]}; see {crash_path}", FAILED)
     return 0
 

@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from opensloth_core.config.base import Settings
+from opensloth_core.config.concealed import concealed
 from opensloth_core.config.gpus import Gpus
 
 
@@ -50,8 +51,12 @@ def parse_eval_size(value: Any) -> float:
 
 
 def parse_sources(value: Any) -> Any:
-    """One source as a tuple of one."""
-    return (str(value),) if isinstance(value, str | Path) else value
+    """One source as a tuple of one; without what records must not hold, see `concealed`."""
+    if isinstance(value, str | Path):
+        value = (str(value),)
+    if not isinstance(value, list | tuple):
+        return value
+    return tuple(concealed(one) if isinstance(one, str) else one for one in value)
 
 
 def parse_map(value: Any) -> Any:
@@ -105,7 +110,8 @@ class DatasetPrepConfig(Settings):
     """Training method."""
 
     gpus: Gpus = "auto"
-    """Number of GPUs, device ids such as 0,3, or "auto" for all; CPU processes where there is none."""
+    """Number of GPUs, device ids such as 0,3, or "auto" for all that are free; CPU processes where there is
+    none."""
 
     max_seq_length: PositiveInt = Field(
         default=2048, validation_alias=AliasChoices("max_seq_length", "max_length")
@@ -144,6 +150,10 @@ class DatasetPrepConfig(Settings):
 
     data_output: Path | None = None
     """Also export the prepared data to this folder; the artifact store keeps the original."""
+
+    verify: bool = False
+    """Read every byte of prepared data that is found again and compare digests; without it, files count by
+    existence and size."""
 
     @model_validator(mode="after")
     def _check_method(self) -> Self:

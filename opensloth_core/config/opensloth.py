@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import AliasChoices, Field, NonNegativeFloat, NonNegativeInt, model_validator
 
 from opensloth_core.config.batch import BatchPlan, batch_plan, check_groups
 from opensloth_core.config.data import DatasetPrepConfig
@@ -38,8 +38,22 @@ class OpenSlothConfig(DatasetPrepConfig):
     """Merge the adapter that is given into the model's weights, and train a new one. The merged model is
     saved once and is the new adapter's base; with qlora it is merged before it is rounded to 4 bits."""
 
+    trust_remote_code: bool = False
+    """Run the Python code that a model's folder brings, where transformers does not know its architecture;
+    that code can do all that you can. Tokenizers of their own code are never run."""
+
     lora: LoraArguments = LoraArguments()
     """The low-rank adapter."""
+
+    stall_timeout_seconds: NonNegativeFloat = Field(
+        default=1800, validation_alias=AliasChoices("stall_timeout_seconds", "stall_timeout")
+    )
+    """End the run when no rank does anything for so long, and name the one the others wait for; 0 waits for
+    ever. It has to cover the longest load, first step and save."""
+
+    max_restarts: NonNegativeInt = 0
+    """How often training may go on from its last checkpoint by itself after a rank was killed, lost its
+    device or stood still; mistakes and losses that are no numbers end it at once."""
 
     training: TrainingArguments = TrainingArguments()
     """Optimizer, schedule, batches, checkpoints and evaluation."""
@@ -107,14 +121,17 @@ class OpenSlothConfig(DatasetPrepConfig):
         """Batch numbers for `world_size` ranks.
 
         Args:
-            batch_size: units in a micro-batch, instead of the setting; what "auto" has come to.
+            batch_size: units in a micro-batch, instead of the setting.
 
         Raises:
             ConfigError: the batch settings contradict each other at this world size.
         """
         training = self.training
+        size = batch_size or self.batch_size
+        if training.batch_size is None and (training.global_batch_size or 0) % (size * world_size):
+            size = 1  # nobody asked for the default
         plan = batch_plan(
-            batch_size or self.batch_size,
+            size,
             training.gradient_accumulation_steps,
             training.global_batch_size,
             world_size,
@@ -125,11 +142,22 @@ class OpenSlothConfig(DatasetPrepConfig):
 
     @property
     def batch_size(self) -> int:
-        """Units in a micro-batch: as set, else the method's; 1 until "auto" has been measured."""
+        """Units in a micro-batch where none are measured: as set, else the method's; 1 for "auto"."""
         given = self.training.batch_size
         if given is not None:
             return 1 if given == "auto" else given
         return METHOD_DEFAULTS[self.method].batch_size or self.grpo.num_generations
+
+    def measures_batch(self, on_gpu: bool) -> bool:
+        """Whether the ranks find out how large a micro-batch may be."""
+        training = self.training
+        if training.batch_size is not None:
+            return training.batch_size == "auto"
+        return on_gpu and self.method != "grpo" and training.gradient_accumulation_steps is None
+
+    def measures_checkpointing(self, on_gpu: bool) -> bool:
+        """Whether the ranks find out if activations have to be recomputed."""
+        return on_gpu and self.method != "grpo" and self.training.gradient_checkpointing is None
 
     @property
     def learning_rate(self) -> float:
@@ -148,7 +176,8 @@ class OpenSlothConfig(DatasetPrepConfig):
 
     def resolved(self) -> Self:
         """This configuration with the method's defaults written out."""
-        batch_size = self.training.batch_size or self.batch_size
+        # That of other methods is decided where they run.
+        batch_size = self.batch_size if self.method == "grpo" else self.training.batch_size
         training = self.training.model_copy(
             update={"learning_rate": self.learning_rate, "batch_size": batch_size}
         )

@@ -17,6 +17,9 @@ from opensloth_core.launch.process_memory import LOOK_SECONDS, ProcessMemory
 TERMINATE_SECONDS = 5.0
 """How long a process may take to end after SIGTERM before SIGKILL follows."""
 
+KILL_SECONDS = 10.0
+"""How long a process may take to end after SIGKILL; one that waits for a dead device may never."""
+
 USER_ERROR_EXIT = 65
 """Exit code of a child that printed `error: …` about the user's input (EX_DATAERR of sysexits.h)."""
 
@@ -33,6 +36,9 @@ class ProcessFailed(TrainingError):
 
     by_signal = False
     """Whether a signal that we did not send ended it."""
+
+    explained = False
+    """Whether it said itself why, in an error of ours."""
 
     ended = 0.0
     """When, on the monotonic clock."""
@@ -103,13 +109,14 @@ async def run_process(
 def first_failure(failures: Sequence[OpenSlothError]) -> OpenSlothError:
     """The failure that brought the others about.
 
-    A mistake in the input first, then a process that was killed, before those that only lost a peer.
+    A mistake in the input and what we found ourselves first, then a process that said why it ended, then one
+    that was killed, before those that only lost a peer.
     """
 
-    def order(failure: OpenSlothError) -> tuple[bool, bool, float]:
+    def order(failure: OpenSlothError) -> tuple[bool, bool, bool, float]:
         if not isinstance(failure, ProcessFailed):
-            return (False, False, 0.0)
-        return (True, not failure.by_signal, failure.ended)
+            return (False, False, False, 0.0)
+        return (True, not failure.explained, not failure.by_signal, failure.ended)
 
     return min(failures, key=order)
 
@@ -121,14 +128,13 @@ def _failure(
     reported = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     if code == USER_ERROR_EXIT and reported:
         return ConfigError(reported[-1])
-    error = ProcessFailed(_message(name, code, lines, memory))
-    error.by_signal, error.ended = code < 0, ended
+    explained = code == RUN_ERROR_EXIT and bool(lines) and lines[-1].startswith("error: ")
+    error = ProcessFailed(reported[-1] if explained else _message(name, code, lines, memory))
+    error.by_signal, error.explained, error.ended = code < 0, explained, ended
     return error
 
 
 def _message(name: str, code: int, lines: list[str], memory: ProcessMemory) -> str:
-    if code == RUN_ERROR_EXIT and lines and lines[-1].startswith("error: "):
-        return lines[-1].removeprefix("error: ")
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
     message = f"{name} {how}"
     if -code == signal.SIGKILL:
@@ -188,7 +194,8 @@ async def _end_group(process: asyncio.subprocess.Process) -> None:
         await asyncio.wait_for(_ended(process), timeout=TERMINATE_SECONDS)
     except TimeoutError:
         _signal_group(process.pid, signal.SIGKILL)
-        await _ended(process)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(_ended(process), timeout=KILL_SECONDS)
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

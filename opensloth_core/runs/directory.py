@@ -15,6 +15,7 @@ import json
 import re
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -87,21 +88,15 @@ class RunDirectory:
             StoreError: the home folder cannot be written.
         """
         kind = config.method if isinstance(config, OpenSlothConfig) else f"data-{config.method}"
-        name = "-".join(
-            [
-                kind,
-                _slug(config.model_title),
-                _slug(config.data_title),
-                time.strftime("%Y%m%d-%H%M%S"),
-                secrets.token_hex(2),
-            ]
-        )
-        path = home_dir() / "runs" / name
+        names = [kind, _slug(config.model_title), _slug(config.data_title), time.strftime("%Y%m%d-%H%M%S")]
+        runs_dir = home_dir() / "runs"
         try:
-            (path / "logs").mkdir(parents=True)
+            runs_dir.mkdir(parents=True, exist_ok=True)
+            path = _new_folder(runs_dir, names)
+            (path / "logs").mkdir()
         except OSError as err:
             raise StoreError(
-                f"{path}: cannot create the run directory: {err.strerror}; "
+                f"{runs_dir / '-'.join(names)}: cannot create the run directory: {err.strerror}; "
                 "set OPENSLOTH_HOME to a folder you can write"
             ) from err
         run = cls(path)
@@ -113,9 +108,7 @@ class RunDirectory:
         """Record what this run, or the attempt that goes on with it, is to do."""
         if isinstance(config, OpenSlothConfig):
             config = config.resolved()
-        partial = self.config_path.with_suffix(".partial")
-        partial.write_text(config.model_dump_json(indent=2, exclude=_without_effect(config)) + "\n")
-        partial.rename(self.config_path)
+        _write(self.config_path, config.model_dump_json(indent=2, exclude=_without_effect(config)) + "\n")
 
     @property
     def config_path(self) -> Path:
@@ -176,9 +169,11 @@ class RunDirectory:
 
     def mark_prepared(self, key: str) -> None:
         """Tell the ranks, which start beside preparation, that the data of `key` is ready."""
-        partial = self._prepared_mark.with_suffix(".partial")
-        partial.write_text(json.dumps({"key": key}) + "\n")
-        partial.rename(self._prepared_mark)
+        _write(self._prepared_mark, json.dumps({"key": key}) + "\n")
+
+    def is_prepared(self) -> bool:
+        """Whether the ranks have been told that the data is ready."""
+        return self._prepared_mark.exists()
 
     def wait_until_prepared(self) -> str:
         """The key of the run's data, once it is ready."""
@@ -202,16 +197,38 @@ class RunDirectory:
             {name: value for name, value in values.items() if name in DatasetPrepConfig.model_fields}
         )
 
-    def write_launch(self, launch: Launch) -> None:
-        """Record what the processes of the run are started with; whatever an earlier attempt met at goes."""
+    def write_launch(self, launch: Launch, with_data: bool = False) -> None:
+        """Record what the processes of the run are started with; whatever an earlier attempt met at goes.
+
+        Args:
+            with_data: leave the mark that the data is ready, if it is.
+        """
         self.rendezvous_path.unlink(missing_ok=True)
-        self._prepared_mark.unlink(missing_ok=True)
-        self.launch_path.write_text(json.dumps(asdict(launch), indent=2) + "\n")
+        if not with_data:
+            self._prepared_mark.unlink(missing_ok=True)
+        _write(self.launch_path, json.dumps(asdict(launch), indent=2) + "\n")
 
     def launch(self) -> Launch:
         """What the ranks are started with."""
         record = json.loads(self.launch_path.read_text())
         return Launch(**{**record, "devices": tuple(record["devices"])})
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that is there whole or not at all.
+
+    Raises:
+        StoreError: it cannot be written, or the disk is full.
+    """
+    partial = path.with_suffix(".partial")
+    try:
+        partial.write_text(text)
+        partial.rename(path)
+    except OSError as err:
+        raise StoreError(
+            f"{path}: cannot be written: {err.strerror}; "
+            "make room, or set OPENSLOTH_HOME to a folder you can write"
+        ) from err
 
 
 def _without_effect(config: DatasetPrepConfig) -> dict[str, Any]:
@@ -235,6 +252,15 @@ def _goes_on_with_an_adapter(config: OpenSlothConfig) -> bool:
         return is_adapter(folder) or is_adapter(RunDirectory(folder).adapter_dir)
     except OSError:  # preflight says what is wrong with it
         return False
+
+
+def _new_folder(runs_dir: Path, names: list[str]) -> Path:
+    """A folder of nobody else: runs that start in the same second may draw the same id."""
+    while True:
+        path = runs_dir / "-".join([*names, secrets.token_hex(2)])
+        with suppress(FileExistsError):
+            path.mkdir()
+            return path
 
 
 def _slug(name: str) -> str:

@@ -7,7 +7,9 @@ views of it. Kinds of event, beside `time` (Unix seconds) and `kind`:
     flow       flow_run_id                                 the Prefect flow run that drives it
     progress   phase, done, total (None when unknown)      a long piece of work moves
     prepared   key, cached, seconds, ledger                the data is ready
-    mark       rank, name: one of started, imported, loaded, data, joined, ready, trained, saved
+    mark       rank, name: one of started (with pid), imported, loaded, data, joined, ready, trained, saved
+    pulse      rank                                        it runs batches or writes completions
+    batch      batch_size, gradient_accumulation_steps, gradient_checkpointing      as they are at last
     step       rank, world_size, step, total_steps, loss, grad_norm, learning_rate,
                tokens, trained_tokens, tokens_per_second (of this rank), step_seconds, memory_bytes,
                data_wait_seconds, metrics (name -> number: what else the method measures)
@@ -21,12 +23,15 @@ views of it. Kinds of event, beside `time` (Unix seconds) and `kind`:
     result     adapter_dir, final_loss, tokens_per_second, seconds
 """
 
+import errno
 import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
+
+from opensloth_core.errors import StoreError
 
 RunState = Literal[
     "created",
@@ -60,15 +65,32 @@ class EventLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._is_torn = False
+        """Whether there was room for a part of the last line only."""
 
     def write(self, kind: str, **fields: Any) -> None:
-        """Append one event."""
-        line = json.dumps({"time": time.time(), "kind": kind, **fields}, default=str)
-        fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        """Append one event.
+
+        Raises:
+            StoreError: the file cannot be written, or its disk is full.
+        """
+        line = json.dumps({"time": time.time(), "kind": kind, **fields}, default=str).encode() + b"\n"
+        if self._is_torn:
+            line = b"\n" + line
         try:
-            os.write(fd, line.encode() + b"\n")
-        finally:
-            os.close(fd)
+            fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            try:
+                written = os.write(fd, line)
+                self._is_torn = written < len(line)
+                if self._is_torn:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            finally:
+                os.close(fd)
+        except OSError as err:
+            raise StoreError(
+                f"{self.path}: cannot be written: {err.strerror}; "
+                "make room, or set OPENSLOTH_HOME to a folder you can write"
+            ) from err
 
     def mend(self) -> None:
         """End a line that a killed process left half written, so that the next event is a line of its own."""
@@ -80,9 +102,9 @@ class EventLog:
         """Record that the run entered `state`."""
         self.write("state", state=state, **({"message": message} if message else {}))
 
-    def mark(self, name: str, rank: int) -> None:
+    def mark(self, name: str, rank: int, **fields: Any) -> None:
         """Record that a rank has come so far."""
-        self.write("mark", name=name, rank=rank)
+        self.write("mark", name=name, rank=rank, **fields)
 
     def message(self, text: str, level: Literal["info", "warning", "error"] = "info") -> None:
         """Record a line for the person watching."""

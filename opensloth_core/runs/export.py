@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+from opensloth_core.checks.roots import check_output_path
 from opensloth_core.errors import StoreError
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.store.prepared import prepared_dir
@@ -38,6 +39,7 @@ def export_prepared(key: str, target: Path) -> None:
 def _export(source: Path, target: Path, link: bool) -> None:
     """A copy of a folder under a name that appears only when the copy is whole."""
     target = target.absolute()
+    check_output_path("output", target)  # a link may have changed since preflight
     partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -97,6 +97,8 @@ def trains(run: RunDirectory) -> bool:
 
 
 def _is_unfinished(run: RunDirectory, config: OpenSlothConfig) -> bool:
+    if not run.lock_path.exists():  # just created, by a command that has yet to begin
+        return False
     try:
         if not trains(run) or _identity(run.config()) != _identity(config):
             return False

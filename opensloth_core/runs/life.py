@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from opensloth_core.errors import OpenSlothError
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.store.prepared import PreparedManifest
+from opensloth_core.store.usage import record_use
 
 
 def record_prepared(run: RunDirectory, manifest: PreparedManifest, cached: bool, seconds: float) -> None:
     """Record which data the run trains on, and what is worth knowing about it."""
+    record_use(manifest.key)
     run.events.write(
         "prepared",
         key=manifest.key,

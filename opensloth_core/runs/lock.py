@@ -1,5 +1,6 @@
 """The lock of a run: at most one process drives it."""
 
+import contextlib
 import fcntl
 import os
 import time
@@ -30,8 +31,9 @@ def run_lock(run: RunDirectory) -> Iterator[None]:
                 f"run {run.path.name} is still running{_holder(descriptor)}; "
                 "wait for it, stop it, or start a new run"
             )
-        os.truncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        with contextlib.suppress(OSError):  # on a full disk, nobody is named to those who find it locked
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
     finally:
         os.close(descriptor)

@@ -47,10 +47,22 @@ def open_run(config: OpenSlothConfig, resume: str | Path | None, allow_drift: bo
     from opensloth_core.preflight import preflight
     from opensloth_core.store.prepared import prepared_key
 
+    config = with_gpus_of_checkpoint(run, config)
     checked = preflight(config)
     key = prepared_key(config.preparation, checked.start.tokenizer_dir, len(checked.devices))
     take_up(run, config, key.parts, checked.start.launch(checked.devices, key.digest), allow_drift)
     return run
+
+
+def with_gpus_of_checkpoint(run: RunDirectory, config: OpenSlothConfig) -> OpenSlothConfig:
+    """A configuration in which "auto" is as many GPUs as the run's newest checkpoint is of, if it has one.
+
+    How many are free when a run goes on has nothing to do with how many were when it began.
+    """
+    checkpoint = newest_whole(run.checkpoints_dir, in_full=False) if config.gpus == "auto" else None
+    if checkpoint is None:
+        return config
+    return config.model_copy(update={"gpus": checkpoint.manifest.made_with.world_size})
 
 
 def take_up(
@@ -123,7 +135,7 @@ def _consequences(checkpoint: Checkpoint, config: OpenSlothConfig, launch: Launc
 def _batch(checkpoint: Checkpoint, config: OpenSlothConfig, world_size: int) -> BatchPlan:
     """The batch numbers that a resumed run has; measured ones are not measured again."""
     made = checkpoint.manifest.made_with
-    if config.training.batch_size == AUTO and world_size == made.world_size:
+    if config.measures_batch(made.device != "cpu") and world_size == made.world_size:
         return BatchPlan(made.batch_size, made.gradient_accumulation_steps, made.world_size)
     return config.batch_plan(world_size)
 

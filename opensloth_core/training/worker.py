@@ -8,11 +8,16 @@ once the data is ready, so that no timer of a process group runs meanwhile.
 import os
 import time
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from opensloth_core.launch.child import leave, run_child
+from opensloth_core.launch.stacks import write_stacks_on_request
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.store.prepared import open_prepared
+
+LONGEST_WAIT = timedelta(days=7)
+"""In a collective operation. That ranks stand still is for the watchdog to say, which knows who."""
 
 
 def main(run_dir: Path) -> None:
@@ -23,7 +28,8 @@ def main(run_dir: Path) -> None:
     on_cpu = launch.devices[rank] == "cpu"
     # CUDA_VISIBLE_DEVICES holds the run's devices only, one a rank, in order.
     device = "cpu" if on_cpu else f"cuda:{rank}"
-    run.events.mark("started", rank)
+    write_stacks_on_request()
+    run.events.mark("started", rank, pid=os.getpid())
     if rank == 0 and on_cpu:
         run.events.message(
             f"no GPU: training on the CPU, {world_size} process{'es over gloo' if world_size > 1 else ''}"
@@ -33,13 +39,14 @@ def main(run_dir: Path) -> None:
     import torch
     import unsloth  # noqa: F401  # before anything that imports transformers or trl
 
-    from opensloth_core.training.auto_batch import auto_batch
     from opensloth_core.training.evaluation.callback import EvaluationCallback
     from opensloth_core.training.guard.finite import check_weights
     from opensloth_core.training.guard.memory import MemoryGuard
     from opensloth_core.training.job import RankJob
     from opensloth_core.training.metrics import StepEvents
+    from opensloth_core.training.micro_batch import measure
     from opensloth_core.training.model import load_model
+    from opensloth_core.training.pulse import write_pulses
     from opensloth_core.training.save import save_result
     from opensloth_core.training.trainers import TRAINERS
     from opensloth_core.training.versions import versions
@@ -50,13 +57,15 @@ def main(run_dir: Path) -> None:
     memory = MemoryGuard(config, rank, world_size, device)
     with memory:
         model, tokenizer = load_model(config, launch, device)
+    write_pulses(model, run, rank, config.stall_timeout_seconds)
     run.events.mark("loaded", rank)
     manifest = open_prepared(run.wait_until_prepared())
     run.events.mark("data", rank)
     # For a single rank too: Accelerate, which sees LOCAL_RANK, would look for a port to meet at.
     store = torch.distributed.FileStore(str(run.rendezvous_path), world_size)
+    store.set_timeout(LONGEST_WAIT)
     torch.distributed.init_process_group(
-        "gloo" if on_cpu else "nccl", store=store, rank=rank, world_size=world_size
+        "gloo" if on_cpu else "nccl", timeout=LONGEST_WAIT, store=store, rank=rank, world_size=world_size
     )
     run.events.mark("joined", rank)
 
@@ -66,9 +75,20 @@ def main(run_dir: Path) -> None:
     memory.watch(trainer)
     if launch.checkpoint is not None:
         trainer.resume_from(run.checkpoints_dir / launch.checkpoint)
-    if config.training.batch_size == "auto":
-        job = replace(job, batch=trainer.batch_of_checkpoint() or auto_batch(trainer, job))
+    measures_batch = config.measures_batch(job.on_gpu)
+    if measures_batch or config.measures_checkpointing(job.on_gpu):
+        measured = measure(trainer, job, trainer.batch_of_checkpoint() if measures_batch else job.batch)
+        job = replace(job, batch=measured.batch)
         trainer.take_over(job)
+        if rank == 0:
+            run.events.message(measured.title)
+    if rank == 0:
+        run.events.write(
+            "batch",
+            batch_size=job.batch.batch_size,
+            gradient_accumulation_steps=job.batch.gradient_accumulation_steps,
+            gradient_checkpointing=bool(trainer.args.gradient_checkpointing),
+        )
     trainer.add_callback(StepEvents(job))
     evaluation = EvaluationCallback(job, trainer, tokenizer)
     trainer.add_callback(evaluation)

@@ -1,9 +1,6 @@
 """The main job as a user runs it: the command, real Prefect, real ranks, a tiny model."""
 
-import os
-import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +17,6 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, TaskRun
 
 from opensloth_core.runs.events import read_events
-from tasks.mark_crashed import mark_crashed
 from tests.flows.conftest import Start
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -43,22 +39,6 @@ def pids_of(run_dir: Path) -> list[int]:
     """Processes whose command line names the run's directory."""
     done = subprocess.run(["pgrep", "-f", str(run_dir)], capture_output=True, text=True, check=False)
     return [int(pid) for pid in done.stdout.split()]
-
-
-def pid_of_rank(run_dir: Path, rank: int) -> int:
-    environments = {pid: Path(f"/proc/{pid}/environ").read_bytes() for pid in pids_of(run_dir)}
-    return next(pid for pid, env in environments.items() if f"\0RANK={rank}\0".encode() in b"\0" + env)
-
-
-def wait_for_steps(home: Path, process: subprocess.Popen[str], count: int) -> Path:
-    """The run's directory, once rank 0 has taken so many steps."""
-    deadline = time.monotonic() + 200
-    while time.monotonic() < deadline and process.poll() is None:
-        for path in home.glob("runs/*/events.jsonl"):
-            if sum(e["kind"] == "step" and e["rank"] == 0 for e in read_events(path)) >= count:
-                return path.parent
-        time.sleep(0.2)
-    raise AssertionError(f"no {count} steps; stderr:\n{process.communicate()[1]}")
 
 
 async def seen_in_prefect(run_dir: Path) -> tuple[FlowRun, dict[str, TaskRun], dict[str, FlowRun]]:
@@ -138,56 +118,3 @@ def check_adapter_loads(model_dir: Path, adapter_dir: Path) -> None:
     before = base(**inputs).logits
     after = PeftModel.from_pretrained(base, adapter_dir)(**inputs).logits
     assert not torch.allclose(before, after, atol=1e-3)
-
-
-async def test_a_killed_rank_ends_the_command_which_names_it(
-    os_train: Start, home: Path, tiny_model_dir: Path, chat_data: Path, two_cores: None
-) -> None:
-    process = os_train(
-        "sft", chat_data, "--model", tiny_model_dir, "--gpus", 2, "--max-seq-length", 192, "--max-steps", 5000
-    )
-    run_dir = wait_for_steps(home, process, 3)
-    os.kill(pid_of_rank(run_dir, 1), signal.SIGKILL)
-    began = time.monotonic()
-    _, err = process.communicate(timeout=30)
-    assert time.monotonic() - began < 15
-    assert process.returncode == 1
-    assert "os-train: rank 1 was killed by SIGKILL" in err
-    assert pids_of(run_dir) == []
-    assert states(run_dir)[-1] == "failed"
-    flow_run, _, ranks = await seen_in_prefect(run_dir)
-    assert flow_run.state_name == "Failed"
-    assert all(rank.state is not None and rank.state.is_final() for rank in ranks.values())
-
-
-@pytest.mark.parametrize(
-    ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
-)
-async def test_whatever_ends_the_command_leaves_no_process(
-    sent: signal.Signals,
-    code: int,
-    os_train: Start,
-    home: Path,
-    tiny_model_dir: Path,
-    chat_data: Path,
-    two_cores: None,
-) -> None:
-    process = os_train(
-        "sft", chat_data, "--model", tiny_model_dir, "--gpus", 2, "--max-seq-length", 192, "--max-steps", 5000
-    )
-    run_dir = wait_for_steps(home, process, 1)
-    assert len(pids_of(run_dir)) == 2
-    process.send_signal(sent)
-    process.communicate(timeout=30)
-    deadline = time.monotonic() + 10
-    while pids_of(run_dir) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert pids_of(run_dir) == []
-    assert process.returncode == code
-    if sent == signal.SIGKILL:
-        assert states(run_dir)[-1] == "training"
-        await mark_crashed()  # as whoever starts next does
-    flow_run, _, ranks = await seen_in_prefect(run_dir)
-    own, prefects = ("crashed", "Crashed") if sent == signal.SIGKILL else ("cancelled", "Cancelled")
-    assert (states(run_dir)[-1], flow_run.state_name) == (own, prefects)
-    assert all(rank.state is not None and rank.state.is_final() for rank in ranks.values())

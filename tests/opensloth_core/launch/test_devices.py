@@ -5,8 +5,10 @@ import os
 import pytest
 
 from opensloth_core.config.gpus import GpuSelection
+from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError
-from opensloth_core.launch.devices import num_shards, resolve_devices, visible_gpus
+from opensloth_core.launch.devices import num_shards, resolve_devices, visible_gpus, wanted_devices
+from opensloth_core.launch.gpus import physical_ids
 
 NUM_CORES = len(os.sched_getaffinity(0))
 
@@ -101,3 +103,53 @@ def test_device_ids_without_a_gpu_are_refused() -> None:
 def test_how_many_shards_needs_no_device(no_gpu: None) -> None:
     assert num_shards(99) == 99
     assert num_shards((0, 3)) == 2
+
+
+def config(gpus: GpuSelection, **training: int) -> OpenSlothConfig:
+    return OpenSlothConfig.of({"data": "d.jsonl", "model": "m", "gpus": gpus, "training": training})
+
+
+@pytest.mark.parametrize(
+    ("gpus", "devices", "sizes"),
+    [
+        ("auto", ("cuda:0", "cuda:1", "cuda:2"), (3, 2, 1)),
+        (2, ("cuda:0", "cuda:1", "cuda:2"), (2,)),  # any two of all
+        ((2, 0), ("cuda:2", "cuda:0"), (2,)),
+    ],
+)
+@pytest.mark.usefixtures("three_gpus")
+def test_a_run_chooses_from_what_its_selection_allows(
+    gpus: GpuSelection, devices: tuple[str, ...], sizes: tuple[int, ...]
+) -> None:
+    wanted = wanted_devices(config(gpus))
+    assert (wanted.devices, wanted.sizes) == (devices, sizes)
+    assert wanted.best == devices[: sizes[0]]
+
+
+@pytest.mark.usefixtures("three_gpus")
+def test_auto_means_as_many_as_can_share_the_global_batch() -> None:
+    # 8 = 2 x 4 x 1 = 2 x 2 x 2, and no multiple of 2 x 3.
+    assert wanted_devices(config("auto", batch_size=2, global_batch_size=8)).sizes == (2, 1)
+    with pytest.raises(ConfigError, match="9 is not a multiple of batch_size 2 x 3 GPUs = 6"):
+        wanted_devices(config("auto", batch_size=2, global_batch_size=9))
+    with pytest.raises(ConfigError, match="8 is not a multiple of batch_size 2 x 3 GPUs = 6"):
+        wanted_devices(config(3, batch_size=2, global_batch_size=8))
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_cpu_slots_bound_how_many_processes_a_run_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENSLOTH_CPU_SLOTS", "1")
+    assert wanted_devices(config(1)).devices == ("cpu",)
+    assert refused(2) == (
+        "gpus 2: OPENSLOTH_CPU_SLOTS=1 is how many CPU processes may train at once; "
+        "give at most 1, or raise it"
+    )
+    monkeypatch.setenv("OPENSLOTH_CPU_SLOTS", "two")
+    assert refused(1) == "OPENSLOTH_CPU_SLOTS=two: must be a whole number from 1 up, or not set"
+
+
+def test_names_of_all_kinds_mean_the_same_physical_gpu() -> None:
+    ids = ["GPU-8932f937-d72c", "GPU-89aa0000-1111", "GPU-0c5e3a12-2222"]
+    assert physical_ids(["2", "GPU-8932f937-d72c", "GPU-89aa"], ids) == [ids[2], ids[0], ids[1]]
+    # A part of a GPU, a beginning of two ids and a number the driver does not know stand for themselves.
+    assert physical_ids(["MIG-41b3", "GPU-89", "7"], ids) == ["MIG-41b3", "GPU-89", "gpu-7"]

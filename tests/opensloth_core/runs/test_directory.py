@@ -106,6 +106,16 @@ def test_the_final_loss_is_that_of_the_last_result(config: OpenSlothConfig, home
     assert run.final_loss() == 1.25
 
 
+def test_runs_of_the_same_second_never_share_a_directory(
+    config: OpenSlothConfig, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = iter(["aaaa", "aaaa", "aaaa", "bbbb"])
+    monkeypatch.setattr("secrets.token_hex", lambda num_bytes: next(drawn))
+    monkeypatch.setattr("time.strftime", lambda form: "20261123-101500")
+    names = [RunDirectory.create(config).path.name for _ in range(2)]
+    assert names == [f"sft-gemma_3-my_rows-20261123-101500-{drawn_id}" for drawn_id in ("aaaa", "bbbb")]
+
+
 def test_a_home_that_cannot_be_written_names_the_way_out(
     config: OpenSlothConfig, home: Path, tmp_path: Path
 ) -> None:

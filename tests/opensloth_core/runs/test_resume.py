@@ -17,7 +17,14 @@ from opensloth_core.runs.directory import Launch, RunDirectory
 from opensloth_core.runs.events import read_events
 from opensloth_core.runs.find import find_resumable, last_state
 from opensloth_core.runs.lock import is_running, run_lock
-from opensloth_core.runs.resume import DriftError, drift, resume_line, start_point, take_up
+from opensloth_core.runs.resume import (
+    DriftError,
+    drift,
+    resume_line,
+    start_point,
+    take_up,
+    with_gpus_of_checkpoint,
+)
 from opensloth_core.store.artifact import file_records
 from opensloth_core.training.checkpoint.made_with import made_with
 from opensloth_core.training.checkpoint.manifest import CheckpointManifest, Position
@@ -73,6 +80,13 @@ def add_checkpoint(run: RunDirectory, config: OpenSlothConfig, launch: Launch, s
     return path
 
 
+def begun(config: OpenSlothConfig) -> RunDirectory:
+    """A run that a process drove, and that process is gone."""
+    run = RunDirectory.create(config)
+    with run_lock(run):
+        return run
+
+
 def messages(run: RunDirectory) -> list[str]:
     return [event["text"] for event in read_events(run.events_path) if event["kind"] == "message"]
 
@@ -92,12 +106,13 @@ def test_a_name_that_means_no_run_or_several_is_refused_with_what_there_is(run: 
 
 
 def test_auto_takes_the_newest_unfinished_run_of_the_same_configuration(run: RunDirectory) -> None:
-    newer = RunDirectory.create(config_with())
-    other = RunDirectory.create(config_with(learning_rate=1e-3))
-    completed = RunDirectory.create(config_with())
+    newer = begun(config_with())
+    other = begun(config_with(learning_rate=1e-3))
+    completed = begun(config_with())
     completed.events.state("completed")
-    broken = RunDirectory.create(config_with())
+    broken = begun(config_with())
     broken.config_path.write_text('{"of": "another version"}')
+    RunDirectory.create(config_with())  # by a command that starts at the same time and has yet to begin
 
     found = [find_resumable("auto", config_with()), find_resumable("auto", config_with(learning_rate=1e-3))]
     assert [run.path for run in found if run] == [newer.path, other.path]
@@ -106,6 +121,13 @@ def test_auto_takes_the_newest_unfinished_run_of_the_same_configuration(run: Run
     assert same and same.path == newer.path
     assert find_resumable("auto", config_with(data="others.jsonl")) is None
     assert find_resumable("auto", config_with(lora_rank=8)) is None
+
+
+def test_auto_gpus_of_a_resumed_run_are_as_many_as_it_had(run: RunDirectory) -> None:
+    auto = config_with(gpus="auto")
+    assert with_gpus_of_checkpoint(run, auto).gpus == 2
+    assert with_gpus_of_checkpoint(run, config_with(gpus=1)).gpus == 1
+    assert with_gpus_of_checkpoint(RunDirectory.create(auto), auto) == auto
 
 
 def test_a_completed_run_is_refused_with_where_its_result_is(run: RunDirectory) -> None:
