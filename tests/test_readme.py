@@ -30,7 +30,15 @@ def commands() -> list[str]:
 
 
 @pytest.mark.parametrize("command", commands())
-def test_readme_commands_parse(command: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_readme_commands_parse(
+    command: str,
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.yaml").write_text(README.split("```yaml\n")[1].split("```")[0])
     program, *words = command.split("#")[0].split()
     if words[0] in ("demo", "selftest"):
         settings = PROGRAMS[program].commands[words[0]]
@@ -42,6 +50,17 @@ def test_readme_commands_parse(command: str, home: Path, capsys: pytest.CaptureF
     assert re.search(
         r"(my_data.jsonl: no such file|: no such run in .*|\(nothing is prepared yet\))\n?", err
     ), err
+
+
+def test_what_readme_shows_commands_to_print_is_what_they_print(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    shown = re.findall(r"```\n\$ (os-(?:train|data)) (presets.*|.*--help.*)\n([^`]*)```", README)
+    assert shown
+    for program, words, text in shown:
+        assert main(PROGRAMS[program], words.split()) == 0
+        assert capsys.readouterr().out == text
 
 
 def test_readme_shows_every_data_setting_that_has_a_choice() -> None:

@@ -9,22 +9,28 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from opensloth_core.config.builder import names_of, nested_settings
+from opensloth_core.config.nest import names_of, nested_settings
 
 POSITIONAL = "data"
 """The setting given without a flag, where the command names no other."""
 
-REPEATABLE = frozenset({"data", "map", "reward"})
+FOLDERS_ONLY = frozenset({"output", "data_output", "pretrained_lora"})
+"""Of the settings that are paths, those for which completion offers folders only."""
+
+FILES = frozenset({"data", "model", "config", "html", "prepared", "file"})
+"""Settings for which completion offers files and folders."""
+
+REPEATABLE = frozenset({"data", "map", "reward", "keys", "runs"})
 """Settings that may be given several times on one line; their values reach pydantic as a list."""
 
 SHORT = {"model": "-m", "gpus": "-g", "output": "-o", "epochs": "-e", "batch_size": "-b"}
 
-ALSO_SHOWN = {"lr"}
+ALSO_SHOWN = {"lr", "stall_timeout"}
 """Aliases that help shows beside the field's name; the ancestor's other names are accepted unseen."""
 
 METAVARS = {
@@ -34,11 +40,22 @@ METAVARS = {
     "map": "NAME=COLUMN",
     "split": "NAME",
     "eval_size": "SHARE|N",
+    "config": "FILE",
+    "preset": "NAME",
+    "file": "FILE",
+    "name": "NAME",
     "html": "FILE",
     "prepared": "KEY|PATH",
     "batch_size": "N|auto",
     "reward": "NAME[=WEIGHT]",
     "init_from": "RUN",
+    "key": "KEY",
+    "keys": "KEY",
+    "runs": "RUN",
+    "svg": "FILE",
+    "state": "STATE",
+    "max_age": "AGE",
+    "max_size": "SIZE",
 }
 """Where the type alone would say too much or too little."""
 
@@ -70,6 +87,19 @@ class Flag:
     is_repeatable: bool = False
     """Whether it may be given several times."""
 
+    choices: tuple[str, ...] = ()
+    """Words that it may be; where it may be something else too, those among them that are words."""
+
+    @property
+    def is_path(self) -> bool:
+        """Whether completion offers files."""
+        return self.name in FILES or self.is_folder
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether completion offers folders only."""
+        return self.name in FOLDERS_ONLY
+
     @property
     def is_switch(self) -> bool:
         return not self.metavar
@@ -92,14 +122,14 @@ class Flag:
 def flags_of(
     model: type[BaseModel],
     hidden: Collection[str] = (),
-    positional: str = POSITIONAL,
+    positional: str | tuple[str, ...] = POSITIONAL,
     also: Mapping[str, tuple[str, ...]] | None = None,
 ) -> list[Flag]:
     """Every leaf setting of `model`, nested groups flattened, in the order they are declared.
 
     Args:
         hidden: settings, or groups of them, that are no flags of this command.
-        positional: the setting that is given without a flag.
+        positional: the setting that is given without a flag, or several in their order.
         also: further spellings of this command's flags, by setting.
     """
     groups = nested_settings(model)
@@ -126,7 +156,7 @@ def _flag(
     name: str,
     field: FieldInfo,
     group: str | None,
-    positional: str = POSITIONAL,
+    positional: str | tuple[str, ...] = POSITIONAL,
     also: tuple[str, ...] = (),
 ) -> Flag:
     aliases = [alias for alias in names_of(model, name)[1:] if len(alias) > 1]
@@ -136,7 +166,7 @@ def _flag(
     spellings += [word for word in also if word.startswith("--")]
     if name in SHORT:
         spellings.insert(0, SHORT[name])
-    if name == positional:
+    if name in ((positional,) if isinstance(positional, str) else positional):
         spellings, hidden = [], [*shown, *hidden]
     return Flag(
         name=name,
@@ -147,6 +177,7 @@ def _flag(
         help=" ".join((field.description or "").split()),
         default=None if field.is_required() else _shown_default(field.get_default(call_default_factory=True)),
         is_repeatable=name in REPEATABLE,
+        choices=_choices(field.annotation),
     )
 
 
@@ -159,6 +190,17 @@ def _metavar(name: str, annotation: Any) -> str:
     if get_origin(kind) is tuple:
         return "A,B,…"
     return {int: "N", float: "X", Path: "DIR"}.get(kind, name.upper())
+
+
+def _choices(annotation: Any) -> tuple[str, ...]:
+    """The words of every `Literal` in a type."""
+    if get_origin(annotation) is Literal:
+        return tuple(map(str, get_args(annotation)))
+    if get_origin(annotation) is Annotated:
+        return _choices(annotation.__origin__)
+    if get_origin(annotation) in (Union, UnionType):
+        return tuple(choice for kind in get_args(annotation) for choice in _choices(kind))
+    return ()
 
 
 def _without_none(annotation: Any) -> Any:

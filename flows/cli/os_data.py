@@ -9,8 +9,8 @@ from pydantic import Field, PositiveInt
 
 from flows.cli.command import Command, Program
 from flows.cli.main import main
+from flows.cli.settings import SourceSettings, preparation_config
 from opensloth_core.config.base import Settings
-from opensloth_core.config.builder import nest
 from opensloth_core.config.data import DatasetPrepConfig
 
 
@@ -35,11 +35,11 @@ class InspectSettings(Settings):
 
 
 def _prep_config(given: Mapping[str, Any]) -> DatasetPrepConfig:
-    return DatasetPrepConfig.of(nest(given, DatasetPrepConfig))
+    return preparation_config(given, DatasetPrepConfig)
 
 
 def _preview_settings(given: Mapping[str, Any]) -> PreviewSettings:
-    return PreviewSettings.of(nest(given, PreviewSettings))
+    return preparation_config(given, PreviewSettings)
 
 
 def _prepare(config: DatasetPrepConfig) -> int:
@@ -74,6 +74,7 @@ PREPARE = Command(
         "os-data pairs.json -m unsloth/gemma-3-4b-it --method dpo",
     ),
     settings=DatasetPrepConfig,
+    extra=SourceSettings,
     configure=_prep_config,
     run=_prepare,
     also={"data_output": ("-o", "--output")},
@@ -92,6 +93,7 @@ PREVIEW = Command(
         "os-data preview my_data.jsonl -m embedded --rows 20 --html preview.html",
     ),
     settings=PreviewSettings,
+    extra=SourceSettings,
     configure=_preview_settings,
     run=_preview,
     hidden=("data_output",),

@@ -7,9 +7,15 @@ from typing import Any, Literal
 
 from pydantic import Field, PositiveInt
 
+from flows.cli.cache.program import cache_program
 from flows.cli.command import Command, Program
+from flows.cli.completion.program import COMPLETION
+from flows.cli.doctor import DOCTOR
 from flows.cli.main import main
+from flows.cli.presets.program import PRESETS_PROGRAM
 from flows.cli.request import FinetuneRequest, ResumeSettings, finetune_request
+from flows.cli.runs.program import REPRO, RUNS
+from flows.cli.schema import SCHEMA
 from opensloth_core.config.base import Settings
 from opensloth_core.config.opensloth import OpenSlothConfig
 
@@ -160,7 +166,16 @@ OS_TRAIN = Program(
         "Fine-tune a language model on your own data: one command from raw rows to a"
         " trained adapter, on every GPU of this machine."
     ),
-    commands={**METHODS, "demo": DEMO, "selftest": SELFTEST},
+    commands={
+        **METHODS,
+        "repro": REPRO,
+        "demo": DEMO,
+        "selftest": SELFTEST,
+        "doctor": DOCTOR,
+        "schema": SCHEMA,
+        "completion": COMPLETION,
+    },
+    groups={"runs": RUNS, "presets": PRESETS_PROGRAM, "cache": cache_program(METHODS)},
 )
 
 

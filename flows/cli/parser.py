@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from flows.cli.flags import Flag
-from flows.cli.spelling import did_you_mean
+from opensloth_core.config.spelling import did_you_mean
 from opensloth_core.errors import ConfigError
 
 RETIRED = {"--tmux": "not needed any more, every GPU gets a process of its own; drop it"}
@@ -28,19 +28,18 @@ def parse_flags(flags: Sequence[Flag], words: Sequence[str]) -> dict[str, Any]:
     Raises:
         UsageError: a flag is unknown or lacks its value, or an argument is one too many.
     """
-    positional = next((flag for flag in flags if not flag.spellings), None)
     # Split here, since argparse forgets what stands after `--` when flags and arguments are mixed.
     end = words.index("--") if "--" in words else len(words)
     given = _parsed(_parser(flags), words[:end], flags)
     arguments = [*given.pop("positional", []), *words[end + 1 :]]
-    if arguments and positional is None:
+    for flag in (flag for flag in flags if not flag.spellings):
+        if arguments and flag.name in given:
+            raise UsageError(f"{flag.metavar} is given both with and without a flag")
+        if arguments:
+            given[flag.name] = arguments if flag.is_repeatable else arguments[0]
+            arguments = [] if flag.is_repeatable else arguments[1:]
+    if arguments:
         raise UsageError(f"unexpected argument {arguments[0]!r}")
-    if arguments and positional:
-        if positional.name in given:
-            raise UsageError(f"{positional.metavar} is given both with and without a flag")
-        if len(arguments) > 1 and not positional.is_repeatable:
-            raise UsageError(f"unexpected argument {arguments[1]!r}")
-        given[positional.name] = arguments if positional.is_repeatable else arguments[0]
     return given
 
 

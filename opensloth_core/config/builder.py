@@ -1,25 +1,47 @@
 """Layers of settings merged into one configuration.
 
-Precedence, weakest first: the models' own defaults, the prepared data's manifest, the flags.
-A layer holds only what was given, so "not given" never beats a weaker layer.
+Precedence, weakest first: the models' own defaults, a preset, a configuration file, the environment, the
+prepared data's manifest, the flags. A layer holds only what was given, so "not given" never beats a weaker
+layer.
 """
 
 from collections.abc import Mapping
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, Self, TypeVar
 
-from pydantic import AliasChoices, BaseModel
+from pydantic import ValidationError
 
-from opensloth_core.config.base import Settings
+from opensloth_core.config.base import Place, describe, dotted
+from opensloth_core.config.data import DatasetPrepConfig
+from opensloth_core.config.layer import DEFAULT, FLAGS, Layer, merged
+from opensloth_core.config.nest import Names, flat_names
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError
 
+Preparation = TypeVar("Preparation", bound=DatasetPrepConfig)
+
+
+class LayeredConfigError(ConfigError):
+    """A setting is wrong; its arguments are the message and the builder's `origins`."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    @property
+    def origins(self) -> Mapping[Names, str]:
+        """Where each setting came from that is neither a default nor a flag, by its place."""
+        found: Mapping[Names, str] = self.args[1]
+        return found
+
 
 class TrainingConfigBuilder:
-    """Builds an `OpenSlothConfig` from layers, weakest first.
+    """Builds an `OpenSlothConfig` from layers; add the weakest first.
 
     Example:
         config = (
             TrainingConfigBuilder()
+            .with_preset("quality")
+            .with_file(Path("run.yaml"))
             .with_manifest(prepared.manifest.preparation)
             .with_flags({"epochs": 3, "lr": 1e-4})
             .build()
@@ -27,18 +49,41 @@ class TrainingConfigBuilder:
     """
 
     def __init__(self) -> None:
-        self._layers: list[tuple[str, dict[str, Any]]] = []
+        self._preset: str | None = None
+        self._given: list[Layer] = []
+
+    def with_preset(self, name: str) -> Self:
+        """Add the settings of a preset; the weakest layer, whenever it is added.
+
+        What a preset changes depends on the method, which a stronger layer may give, so an unknown name, or
+        one that is for other methods, is refused by `build`.
+        """
+        self._preset = name
+        return self
+
+    def with_file(self, path: Path) -> Self:
+        """Add the settings of a YAML, TOML or JSON file, see `config.files`."""
+        # Imported here and below: most runs are given flags only.
+        from opensloth_core.config.files import file_layer
+
+        return self._with(file_layer(path))
+
+    def with_environment(self, environ: Mapping[str, str]) -> Self:
+        """Add the settings of environment variables, see `config.environment`."""
+        from opensloth_core.config.environment import environment_layer
+
+        return self._with(environment_layer(environ))
 
     def with_manifest(self, preparation: Mapping[str, Any]) -> Self:
         """Add the settings the prepared data was made with."""
-        return self._with("the prepared data's manifest", preparation)
+        return self._with(Layer.of("the prepared data's manifest", preparation))
 
     def with_flags(self, flags: Mapping[str, Any]) -> Self:
         """Add what the user gave; nested settings may be named flat (`lr`, `lora_rank`)."""
-        return self._with("flags", flags)
+        return self._with(Layer.of(FLAGS, flags))
 
-    def _with(self, origin: str, values: Mapping[str, Any]) -> Self:
-        self._layers.append((origin, nest(values, OpenSlothConfig)))
+    def _with(self, layer: Layer) -> Self:
+        self._given.append(layer)
         return self
 
     def build(self) -> OpenSlothConfig:
@@ -47,82 +92,71 @@ class TrainingConfigBuilder:
         Raises:
             ConfigError: a setting is unknown, missing or out of bounds.
         """
-        merged: dict[str, Any] = {}
-        for _, values in self._layers:
-            # Both say what training starts from, so the stronger layer's takes the place of the weaker's.
-            for given, replaced in (("init_from", "model"), ("model", "init_from")):
-                if values.get(given) is not None:
-                    merged.pop(replaced, None)
-            merged = _merge(merged, values)
-        return OpenSlothConfig.of(merged)
+        return self._validated(OpenSlothConfig, merged(self._layers()))
+
+    def build_preparation(self, kind: type[Preparation]) -> Preparation:
+        """The part of the merged configuration that decides the prepared data.
+
+        Settings of the training that may follow are left out, so that one file does for both.
+
+        Args:
+            kind: the model of the part, with settings of its own or not.
+
+        Raises:
+            ConfigError: a setting is unknown, missing or out of bounds.
+        """
+        of_training = OpenSlothConfig.model_fields.keys() - kind.model_fields.keys()
+        values = merged(self._layers())
+        return self._validated(kind, {n: value for n, value in values.items() if n not in of_training})
 
     def origin(self, path: str) -> str:
         """Where the value of a setting (`training.learning_rate`) comes from."""
-        for origin, values in reversed(self._layers):
-            found: Any = values
-            for part in path.split("."):
-                found = found.get(part) if isinstance(found, dict) else None
-            if found is not None:
-                return str(origin)
-        return "default"
+        place = tuple(path.split("."))
+        found = (layer.origin_of(place) for layer in reversed(self._layers()))
+        return next((origin for origin in found if origin), DEFAULT)
+
+    def contradiction(self, method: str) -> str | None:
+        """Where another method is named than this one: `run.yaml:2: method dpo`."""
+        for layer in self._given:
+            given = layer.value(("method",))
+            if given not in (None, method):
+                return f"{layer.origin_of(('method',))}: method {given}"
+        return None
+
+    def _layers(self) -> list[Layer]:
+        if self._preset is None:
+            return self._given
+        from opensloth_core.presets.preset import preset_layer
+
+        method = merged(self._given).get("method", "sft")
+        return [preset_layer(self._preset, str(method)), *self._given]
+
+    def _validated(self, kind: type[Preparation], values: Mapping[str, Any]) -> Preparation:
+        try:
+            return kind.of(values)
+        except ConfigError as err:
+            cause = err.__cause__
+            if not isinstance(cause, ValidationError):
+                raise
+            origins = self._origins()
+            message = describe(cause, kind, lambda place: with_origin(place, origins) or dotted(place))
+            raise LayeredConfigError(message, origins) from cause
+
+    def _origins(self) -> dict[Names, str]:
+        found: dict[Names, str] = {}
+        for layer in self._layers():
+            for place in set(flat_names(OpenSlothConfig).values()):
+                origin = layer.origin_of(place)
+                if origin == FLAGS:
+                    found.pop(place, None)
+                elif origin is not None:
+                    found[place] = origin
+        return found
 
 
-def names_of(model: type[BaseModel], field: str) -> list[str]:
-    """Every name a field answers to, its own first."""
-    alias = model.model_fields[field].validation_alias
-    others = [str(a) for a in alias.choices] if isinstance(alias, AliasChoices) else []
-    return [field, *(name for name in others if name != field)]
-
-
-def nested_settings(model: type[BaseModel]) -> dict[str, type[Settings]]:
-    """The fields of a model that are groups of settings themselves."""
-    groups = {name: field.annotation for name, field in model.model_fields.items()}
-    return {
-        name: kind for name, kind in groups.items() if isinstance(kind, type) and issubclass(kind, Settings)
-    }
-
-
-def nest(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    """`values` with aliases resolved and flat names moved into the group they belong to.
-
-    Unknown names stay where they are, for validation to refuse.
-
-    Raises:
-        ConfigError: one setting is given twice, under two of its names.
-    """
-    canonical = {alias: name for name in model.model_fields for alias in names_of(model, name)}
-    groups = nested_settings(model)
-    homes = {
-        alias: (group, name)
-        for group, kind in groups.items()
-        for name in kind.model_fields
-        for alias in names_of(kind, name)
-    }
-    nested: dict[str, Any] = {}
-    given: dict[tuple[str, ...], str] = {}
-    for name, value in values.items():
-        field = canonical.get(name, name)
-        place = homes[name] if field not in model.model_fields and name in homes else (field,)
-        if place in given:
-            raise ConfigError(f"{given[place]} and {name} are one setting, {place[-1]}; give one")
-        given[place] = name
-        if field in groups:
-            inner = value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
-            if isinstance(inner, Mapping):
-                inner = nest(inner, groups[field])
-            nested = _merge(nested, {field: inner})
-        elif len(place) == 2:
-            nested = _merge(nested, {place[0]: {place[1]: value}})
-        else:
-            nested[field] = value
-    return nested
-
-
-def _merge(weak: dict[str, Any], strong: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(weak)
-    for name, value in strong.items():
-        if isinstance(value, dict) and isinstance(merged.get(name), dict):
-            merged[name] = _merge(merged[name], value)
-        else:
-            merged[name] = value
-    return merged
+def with_origin(place: Place, origins: Mapping[Names, str]) -> str | None:
+    """A setting and where it came from: `learning_rate (run.yaml:3)`; None for defaults and flags."""
+    names = tuple(str(part) for part in place)
+    while names and names not in origins:
+        names = names[:-1]
+    return f"{names[-1]} ({origins[names]})" if names else None

@@ -1,7 +1,7 @@
 """The curves of a run as a picture; matplotlib is imported when one is drawn."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,22 +24,36 @@ FEW_STEPS = 60
 
 def picture_svg(shown: Sequence[Panel]) -> bytes:
     """The panels below one another as SVG; the same bytes for the same panels."""
+    return as_svg(lambda: draw(shown))
+
+
+def as_svg(drawn: Callable[[], "Figure"]) -> bytes:
+    """A figure as SVG; the same bytes for the same figure."""
     import matplotlib
     from matplotlib import style
 
     # Neither the user's style nor the time of day or a random number may decide the bytes.
     with style.context("default"), matplotlib.rc_context({"svg.hashsalt": "opensloth"}):
         out = io.BytesIO()
-        draw(shown).savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+        drawn().savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     return out.getvalue()
 
 
 def draw(shown: Sequence[Panel]) -> "Figure":
     """The figure: steps to the right, every step faint and the smoothed curve in front of it."""
+    figure, all_axes = stacked([panel.title for panel in shown])
+    for axes, panel in zip(all_axes, shown, strict=True):
+        _panel(axes, panel)
+    _legend(all_axes)
+    return figure
+
+
+def stacked(titles: Sequence[str]) -> "tuple[Figure, list[Any]]":
+    """An empty figure with a plot for each title, below one another over the same steps."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    heights = [PLOT_INCHES, *[OTHER_PLOT_INCHES] * (len(shown) - 1)]
+    heights = [PLOT_INCHES, *[OTHER_PLOT_INCHES] * (len(titles) - 1)]
     total = BOTTOM_INCHES + sum(heights) + TITLE_INCHES * len(heights)
     figure = Figure(figsize=(WIDTH_INCHES, total), facecolor="white")
     FigureCanvasAgg(figure)
@@ -47,23 +61,22 @@ def draw(shown: Sequence[Panel]) -> "Figure":
     left, width = LEFT_INCHES / WIDTH_INCHES, (WIDTH_INCHES - LEFT_INCHES - RIGHT_INCHES) / WIDTH_INCHES
     bottom = total
     all_axes: list[Any] = []
-    for panel, height in zip(shown, heights, strict=True):
+    for title, height in zip(titles, heights, strict=True):
         bottom -= TITLE_INCHES + height
         place = (left, bottom / total, width, height / total)
         axes = figure.add_axes(place, sharex=all_axes[0] if all_axes else None)
         all_axes.append(axes)
-        _panel(axes, panel)
+        _style(axes, title)
     for axes in all_axes[:-1]:
         axes.tick_params(labelbottom=False)
     all_axes[-1].set_xlabel("step", color=MUTED)
-    _legend(all_axes)
-    return figure
+    return figure, all_axes
 
 
-def _panel(axes: Any, panel: Panel) -> None:
+def _style(axes: Any, title: str) -> None:
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    axes.set_title(panel.title, loc="left", fontsize=11, fontweight="bold")
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#c4c8ce")
     axes.tick_params(colors=MUTED, labelsize=9)
@@ -71,8 +84,11 @@ def _panel(axes: Any, panel: Panel) -> None:
     axes.set_axisbelow(True)
     axes.xaxis.set_major_locator(MaxNLocator(9, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     axes.xaxis.set_major_formatter("{x:,.0f}")
-    if "accuracy" in panel.title:
+    if "accuracy" in title:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+
+
+def _panel(axes: Any, panel: Panel) -> None:
     for step in panel.resumed:
         first = step == panel.resumed[0]
         axes.axvline(step, color=MUTED, linewidth=0.9, linestyle=":", label="resumed" if first else None)

@@ -93,9 +93,17 @@ def _first_of_start(events: Sequence[Event], place: int, earliest: int) -> int:
     The longest pause among them is taken for the time between the attempts.
     """
     first = place
-    while first - 1 > earliest and events[first - 1]["kind"] in ("message", "versions", "progress"):
+    while first - 1 > earliest and _may_begin(events[first - 1]):
         first -= 1
     return max(range(first, place + 1), key=lambda i: float(events[i]["time"] - events[i - 1]["time"]))
+
+
+def _may_begin(event: Event) -> bool:
+    """Whether an event may belong to a start that has yet to say so."""
+    # Whoever starts next records that the attempt before was killed.
+    return event["kind"] in ("message", "versions", "progress", "flow", "resumed") or (
+        event["kind"] == "state" and event.get("state") == "crashed"
+    )
 
 
 def _pieces(log: Sequence[Event]) -> Iterator[Piece]:

@@ -90,6 +90,8 @@ def test_the_examples_in_help_are_accepted(command: Command, started: list[Any])
 HELP = [
     "os-train --help",
     "os-train sft --help",
+    "os-train sft --help-all",
+    "os-data --help-all",
     "os-train demo -h",
     "os-train sft d --help",
     "os-data --help",
@@ -112,8 +114,25 @@ def test_help_goes_to_stdout_and_fits(line: str, columns: int, monkeypatch, caps
     assert max(map(len, out.splitlines())) <= min(80, columns)
 
 
-def test_sft_help_shows_every_setting_under_its_preferred_name_only(capsys) -> None:
-    typed("os-train sft --help")
+@pytest.mark.parametrize(
+    "called", ["os-train sft", "os-train dpo", "os-train grpo", "os-data", "os-data preview"]
+)
+def test_help_shows_the_ten_flags_that_matter_first_and_says_where_all_are(called: str, capsys) -> None:
+    command = COMMANDS[called]
+    typed(f"{called} --help")
+    out = capsys.readouterr().out
+    shown = [flag for flag in command.flags if f"\n  {flag.label}" in out]
+    assert len(shown) == 10 < len(command.flags)
+    assert {"data", "model", "gpus", "config", "preset"} <= {flag.name for flag in shown}
+    assert f"All {len(command.flags)} flags: {called} --help-all" in out
+    typed(f"{called} --help-all")
+    out = capsys.readouterr().out
+    assert all(f"\n  {flag.label}" in out for flag in command.flags)
+    assert "--help-all\n" not in out
+
+
+def test_all_of_sft_help_shows_settings_under_their_preferred_names_only(capsys) -> None:
+    typed("os-train sft --help-all")
     out = capsys.readouterr().out
     shown = ("-m, --model MODEL", "-g, --gpus N", "--learning-rate, --lr X", "--[no-]gradient-checkpointing")
     assert all(label in out for label in shown)
@@ -123,7 +142,7 @@ def test_sft_help_shows_every_setting_under_its_preferred_name_only(capsys) -> N
 
 
 def test_the_help_of_os_data_shows_its_commands_and_the_flags_of_preparing(capsys) -> None:
-    typed("os-data --help")
+    typed("os-data --help-all")
     out = capsys.readouterr().out
     shown = ("os-data preview DATA", "os-data inspect KEY|PATH", "--method sft|dpo|grpo", "--map NAME=COLUMN")
     assert all(part in out for part in shown)
@@ -131,7 +150,7 @@ def test_the_help_of_os_data_shows_its_commands_and_the_flags_of_preparing(capsy
 
 
 def test_preview_has_the_flags_of_preparing_but_no_export(capsys) -> None:
-    typed("os-data preview --help")
+    typed("os-data preview --help-all")
     out = capsys.readouterr().out
     assert "--rows N" in out and "--html FILE" in out and "--eval-size" in out
     assert "--data-output" not in out
@@ -232,6 +251,16 @@ MISTAKES = {
         "--gradient-accumulation-steps 3; give one of the two"
     ),
     f"{D} --epochs 0 --lr x": "must be greater than 0, got '0'; --learning-rate: must be a number, got 'x'",
+    f"{D} --epochs 3 --max-steps 9": "os-train sft: --max-steps is instead of --epochs; give one of the two",
+    f"{D} --preset qick": "--preset: must be 'quick', 'quality', 'memory-saver', 'long-context'",
+    f"{D} --preset reasoning": "os-train sft: preset reasoning: is for grpo, not for sft",
+    f"{D} --config missing.yaml": "os-train sft: missing.yaml: no such file (os-train sft --help)",
+    "os-train sft --resume r --config r.yaml": "--config: the run r goes on with its own settings; drop",
+    "os-train presets shwo": "os-train presets: unknown command 'shwo'; did you mean show?",
+    "os-train presets copy quick": "os-train presets copy: FILE: required (os-train presets copy --help)",
+    "os-train presets copy quick a.yaml b": "os-train presets copy: unexpected argument 'b'",
+    "os-train completion": "os-train completion: bash|zsh|fish: required",
+    "os-train schema kto": "os-train schema: sft|dpo|grpo: must be 'sft', 'dpo' or 'grpo', got 'kto'",
     "os-train demo --gpus 3": "os-train demo: --gpus: must be less than or equal to 2, got '3'",
 }
 

@@ -6,37 +6,23 @@ import pytest
 from pydantic import BaseModel
 
 from flows.cli.flags import METAVARS, REPEATABLE, SHORT, Flag
-from flows.cli.os_data import INSPECT, PREPARE, PREVIEW
-from flows.cli.os_train import DEMO, DPO, GRPO, METHODS, SELFTEST, SFT
+from flows.cli.os_data import OS_DATA, PREPARE
+from flows.cli.os_train import METHODS, OS_TRAIN, SFT
 from flows.cli.parser import accepted_spellings, parse_flags
 from flows.cli.request import FinetuneRequest, ResumeSettings, finetune_request
 from flows.cli.sections import SECTIONS, by_section
-from opensloth_core.config.builder import names_of, nested_settings
+from opensloth_core.config.nest import names_of, nested_settings
 from opensloth_core.config.opensloth import OpenSlothConfig
-from opensloth_core.config.rewards import RewardChoice
 from opensloth_core.runs.directory import RunDirectory
+from tests.flows.cli.other_values import NEEDED, REQUIRED, REQUIRED_BY, other_values
+from tests.flows.cli.public_surface import commands
 
-COMMANDS = [SFT, DPO, GRPO, DEMO, SELFTEST, PREPARE, PREVIEW, INSPECT]
+COMMANDS = [command for program in (OS_TRAIN, OS_DATA) for _, command in commands(program, program.name)]
 FLAGS = SFT.flags
 OF_METHOD = [(method, flag) for method, command in METHODS.items() for flag in command.flags]
-ALONE = [(method, flag) for method, flag in OF_METHOD if flag.name != "init_from"]
-"""--init-from stands for --model, so that both cannot be given; it has a test of its own."""
-
-REQUIRED = {"data": "some.jsonl", "model": "some-model"}
-REQUIRED_BY = {"grpo": {"reward": "math"}}
-
-GIVEN: dict[str, list[tuple[str, object]]] = {
-    "data": [("other.jsonl", ("other.jsonl",))],
-    "map": [("messages=talk", {"messages": "talk"}), ("role.user=me", {"role.user": "me"})],
-    "batch_size": [("8", 8)],
-    "resume": [("auto", "auto")],
-    "reward": [("code=0.5", (RewardChoice(name="code", weight=0.5),))],
-    "overlong": [("error", "error")],
-    "num_generations": [("2", 2)],
-    "eval_size": [("5%", 0.05), ("0.25", 0.25), ("500", 500.0)],
-}
-NEEDED = {"samples_from": {"samples": "9"}}
-"""What must be given too for a setting to have an effect."""
+ALONE = [(method, flag) for method, flag in OF_METHOD if flag.name not in ("init_from", "config", "preset")]
+"""--init-from stands for --model, so that both cannot be given, and --config and --preset stand for many
+settings; these have tests of their own."""
 
 
 def leaf_models() -> list[tuple[type[BaseModel], str]]:
@@ -49,19 +35,6 @@ def leaf_models() -> list[tuple[type[BaseModel], str]]:
 def value_of(request: FinetuneRequest, flag: Flag) -> object:
     home = request if flag.name in ResumeSettings.model_fields else request.config
     return getattr(getattr(home, flag.group) if flag.group else home, flag.name)
-
-
-def other_values(flag: Flag) -> list[tuple[str, object]]:
-    """Texts a user may type for this flag, none the default, with what they must become."""
-    if flag.name in ("data_output", "output"):
-        return [("some/dir", "some/dir")]
-    if flag.name in GIVEN:
-        return GIVEN[flag.name]
-    if "|" in flag.metavar:
-        return [(choice, choice) for choice in flag.metavar.split("|") if choice != flag.default]
-    if flag.metavar == "A,B,…":
-        return [("one, two", ("one", "two"))]
-    return [{"N": ("7", 7), "X": ("0.375", 0.375)}.get(flag.metavar, ("other", "other"))]
 
 
 def request_from(words: list[str], method: str) -> FinetuneRequest:
@@ -120,7 +93,7 @@ def test_every_spelling_of_a_flag_sets_its_setting_and_only_that(method: str, fl
             arrived = value_of(request, flag)
             assert (str(arrived) if flag.metavar == "DIR" else arrived) == expected
             assert arrived != value_of(default, flag) or (flag.is_switch and arrived is False)
-            others = [f for f in METHODS[method].flags if f.name != flag.name]
+            others = [f for m, f in ALONE if m == method and f.name != flag.name]
             assert [value_of(request, f) for f in others] == [value_of(default, f) for f in others]
 
 

@@ -1,8 +1,15 @@
 """Layers of settings: the weaker gives way, what was not given beats nothing."""
 
+import json
+import pickle
+from pathlib import Path
+
 import pytest
 
-from opensloth_core.config.builder import TrainingConfigBuilder, names_of, nest
+from opensloth_core.config.builder import LayeredConfigError, TrainingConfigBuilder
+from opensloth_core.config.data import DatasetPrepConfig
+from opensloth_core.config.layer import Layer, merged
+from opensloth_core.config.nest import names_of, nest
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.config.training import TrainingArguments
 from opensloth_core.errors import ConfigError
@@ -66,6 +73,7 @@ def test_flat_and_nested_may_be_mixed() -> None:
         {"epochs": 1, "num_train_epochs": 2},
         {"model": "a", "model_name": "b"},
         {"training": {"lr": 1, "learning_rate": 2}},
+        {"training": {"lr": 1}, "learning_rate": 2},
     ],
 )
 def test_one_setting_under_two_names_is_refused(values: dict[str, object]) -> None:
@@ -87,3 +95,64 @@ def test_a_group_that_is_no_group_is_refused(value: object) -> None:
 def test_names_of_a_field_begin_with_its_own() -> None:
     assert names_of(TrainingArguments, "learning_rate") == ["learning_rate", "lr"]
     assert names_of(TrainingArguments, "max_steps") == ["max_steps"]
+
+
+def test_defaults_preset_file_environment_manifest_and_flags_in_this_order(tmp_path: Path) -> None:
+    settings = ("max_steps", "samples", "save_steps", "eval_generations", "seed", "weight_decay")
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({**REQUIRED, **dict.fromkeys(settings[1:5], 1), "weight_decay": 0.5}))
+    environ = {
+        "OPENSLOTH_SET_SAVE_STEPS": "2",
+        "OPENSLOTH_SET_EVAL_GENERATIONS": "2",
+        "OPENSLOTH_SET_SEED": "2",
+    }
+    builder = TrainingConfigBuilder().with_preset("quick").with_file(path).with_environment(environ)
+    config = builder.with_manifest({"seed": 3, "samples": 3}).with_flags({"eval_generations": 4}).build()
+    training = config.training
+    assert (training.max_steps, config.samples, training.save_steps) == (20, 3, 2)
+    assert (training.eval_generations, config.seed, training.weight_decay) == (4, 3, 0.5)
+    origins = [builder.origin(name) for name in ("training.max_steps", "training.weight_decay", "gpus")]
+    assert origins == ["preset quick", f"{path}:1", "default"]
+    assert builder.origin("training.save_steps") == "OPENSLOTH_SET_SAVE_STEPS"
+
+
+@pytest.mark.parametrize(
+    ("weak", "strong", "left"),
+    [
+        ({"max_steps": 20}, {"epochs": 3}, {"epochs": 3}),
+        ({"gradient_accumulation_steps": 3}, {"global_batch_size": 8}, {"global_batch_size": 8}),
+        ({"global_batch_size": 8}, {"gradient_accumulation_steps": 3}, {"gradient_accumulation_steps": 3}),
+        ({"gradient_accumulation_steps": 3}, {"batch_size": "auto"}, {"batch_size": "auto"}),
+        ({"batch_size": "auto"}, {"gradient_accumulation_steps": 3}, {"gradient_accumulation_steps": 3}),
+        (
+            {"batch_size": 2},
+            {"gradient_accumulation_steps": 3},
+            {"batch_size": 2, "gradient_accumulation_steps": 3},
+        ),
+        ({"max_steps": 20}, {"epochs": None}, {"epochs": None, "max_steps": 20}),
+    ],
+)
+def test_a_stronger_layer_replaces_what_says_the_same_in_another_way(
+    weak: dict[str, object], strong: dict[str, object], left: dict[str, object]
+) -> None:
+    layers = [Layer.of("weak", weak), Layer.of("strong", strong)]
+    assert merged(layers) == {"training": left}
+    assert layers[0].values == {"training": weak}
+
+
+def test_a_mapping_is_replaced_and_not_mixed_with_the_weaker_one() -> None:
+    layers = [Layer.of("weak", {"map": {"messages": "a"}}), Layer.of("strong", {"map": {"prompt": "b"}})]
+    assert merged(layers) == {"map": {"prompt": "b"}}
+
+
+def test_a_preparation_takes_its_part_of_the_settings_of_a_run() -> None:
+    builder = TrainingConfigBuilder().with_preset("quick").with_flags({**REQUIRED, "method": "dpo", "lr": 1})
+    assert builder.build_preparation(DatasetPrepConfig) == DatasetPrepConfig.of(
+        {**REQUIRED, "method": "dpo", "samples": 500}
+    )
+
+
+def test_an_error_with_origins_survives_pickling() -> None:
+    error = LayeredConfigError("seed (run.yaml:3): wrong", {("seed",): "run.yaml:3"})
+    copy = pickle.loads(pickle.dumps(error))
+    assert (str(copy), copy.origins) == ("seed (run.yaml:3): wrong", {("seed",): "run.yaml:3"})

@@ -5,11 +5,15 @@ from collections.abc import Iterable
 
 def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.7) -> str:
     """`; did you mean --epochs?` where a known word is close, else nothing."""
-    # Imported here: most command lines are spelt right.
+    # Imported here: most words are spelt right.
     from difflib import get_close_matches
 
-    # Compared without the dashes, which would make any two short flags look alike.
-    bare = {spelling.lstrip("-"): spelling for spelling in known}
-    meant = word.lstrip("-").replace("_", "-").lower()
+    # Compared without the dashes before a flag, which would make any two short flags look alike.
+    bare = {_bare(spelling): spelling for spelling in known}
+    meant = _bare(word)
     close = get_close_matches(meant, bare, n=1, cutoff=cutoff) if len(meant) > 1 else []
     return f"; did you mean {bare[close[0]]}?" if close else ""
+
+
+def _bare(word: str) -> str:
+    return word.lstrip("-").replace("_", "-").lower()

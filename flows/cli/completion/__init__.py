@@ -1,0 +1,1 @@
+"""`os-train completion`: what shells offer, generated from the commands themselves."""

@@ -1,0 +1,103 @@
+"""Whether Prefect's server answers, where one is configured."""
+
+import base64
+import os
+import tomllib
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+from opensloth_core.doctor.finding import Finding, error, note, ok
+from opensloth_core.runs.report.redact import redacted
+
+NAME = "server"
+ANSWER_SECONDS = 4.0
+
+_KEEP_ONE = "to keep one: prefect server start, and set PREFECT_API_URL to what it prints"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    time: float | None
+    """Unix seconds by the server's clock."""
+
+
+def check_server() -> Finding:
+    """The server's own page of health."""
+    url = server_url()
+    if url is None:
+        return note(NAME, f"none is configured: each run starts one of its own, 10-30 s; {_KEEP_ONE}")
+    shown = redacted(url)
+    try:
+        answer = ask(url)
+    except OSError as err:
+        reason = getattr(err, "reason", err)
+        why = getattr(reason, "strerror", None) or str(reason)
+        return error(
+            NAME,
+            f"{shown} does not answer: {why}",
+            "start it (prefect server start), or unset PREFECT_API_URL",
+        )
+    except ValueError as err:
+        return error(NAME, f"PREFECT_API_URL {shown}: {err}", "give it as http://127.0.0.1:4200/api")
+    if answer.status in (401, 403):
+        return error(
+            NAME, f"{shown} refuses us ({answer.status})", "set PREFECT_API_KEY or PREFECT_API_AUTH_STRING"
+        )
+    if answer.status != 200:
+        return error(
+            NAME,
+            f"{shown}/health answers {answer.status}",
+            "give the address of its API, such as http://127.0.0.1:4200/api",
+        )
+    return ok(NAME, f"{shown} answers")
+
+
+def server_url() -> str | None:
+    """Address of the API as Prefect would find it: the environment, else the active profile."""
+    if url := os.environ.get("PREFECT_API_URL", "").strip():
+        return url.rstrip("/")
+    home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")
+    path = Path(os.environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml")
+    try:
+        profiles = tomllib.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    active = os.environ.get("PREFECT_PROFILE") or profiles.get("active")
+    url = profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL")
+    return str(url).rstrip("/") if url else None
+
+
+def ask(url: str) -> Answer:
+    """Ask the server how it is.
+
+    Raises:
+        OSError: it does not answer.
+        ValueError: this is no address.
+    """
+    request = urllib.request.Request(f"{url}/health", headers=_authorization())
+    try:
+        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:
+            return Answer(response.status, _date(response.headers.get("Date")))
+    except urllib.error.HTTPError as err:
+        return Answer(err.code, _date(err.headers.get("Date")))
+
+
+def _authorization() -> dict[str, str]:
+    if key := os.environ.get("PREFECT_API_KEY"):
+        return {"Authorization": f"Bearer {key}"}
+    if text := os.environ.get("PREFECT_API_AUTH_STRING"):
+        return {"Authorization": f"Basic {base64.b64encode(text.encode()).decode()}"}
+    return {}
+
+
+def _date(text: str | None) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp() if text else None
+    except ValueError:
+        return None

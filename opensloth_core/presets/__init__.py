@@ -1,0 +1,1 @@
+"""Named sets of settings, as YAML files, and how they are read."""

@@ -1,0 +1,7 @@
+"""What presets there are; apart from their files, so that help need not read these."""
+
+from typing import Literal, get_args
+
+PresetName = Literal["quick", "quality", "memory-saver", "long-context", "full", "reasoning"]
+
+PRESETS: tuple[PresetName, ...] = get_args(PresetName)
