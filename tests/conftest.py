@@ -10,6 +10,8 @@ from hypothesis import settings
 
 from opensloth_core.models.tiny import CHATML as CHATML
 from opensloth_core.models.tiny import write_tiny_model
+from tests.warm.ranks import warm_python as warm_python
+from tests.warm.ranks import warm_ranks as warm_ranks
 
 # The same examples in every run: whoever changes the code is told, not who comes next. To look for
 # more, `uv run pytest --hypothesis-profile=search`.

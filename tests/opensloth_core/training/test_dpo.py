@@ -7,7 +7,6 @@ import json
 import math
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,12 @@ import torch
 from opensloth_core import run_prepare_data, run_training
 from opensloth_core.config.builder import TrainingConfigBuilder
 from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.launch.rank import rank_environment
+from opensloth_core.runs.directory import Launch
 from opensloth_core.runs.events import read_events
 from opensloth_core.training.dpo import REFERENCE_ADAPTER, adapter_changes_nothing, frozen_copy
 from tests.conftest import COLOURS
+from tests.warm.ranks import use_warm_ranks
 
 SETTINGS = {
     "method": "dpo",
@@ -75,7 +77,11 @@ def given_dir(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def trials(
-    tiny_model_dir: Path, pair_data: Path, given_dir: Path, tmp_path_factory: pytest.TempPathFactory
+    tiny_model_dir: Path,
+    pair_data: Path,
+    given_dir: Path,
+    warm_python: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Any]:
     """What trainers of one rank computed, by name; see `dpo_trials`."""
     folder = tmp_path_factory.mktemp("trials")
@@ -101,21 +107,24 @@ def trials(
         for name, change in changes.items()
     }
     (folder / "trials.json").write_text(json.dumps(todo))
-    environment = {
-        "OPENSLOTH_HOME": str(folder / "home"),
-        "HF_HUB_OFFLINE": "1",
-        "CUDA_VISIBLE_DEVICES": "",
-        **{"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"},
-    }
     module = "tests.opensloth_core.training.dpo_trials"
-    subprocess.run([sys.executable, "-m", module, str(folder)], env=os.environ | environment, check=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENSLOTH_HOME", str(folder / "home"))
+        use_warm_ranks(warm_python, patch)
+        environment = os.environ | rank_environment(Launch(str(tiny_model_dir), ("cpu",), key), 0)
+        subprocess.run([warm_python, "-m", module, str(folder)], env=environment, check=True)
     return {name: json.loads((folder / f"{name}.json").read_text()) for name in changes}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_ranks_accumulation_and_checkpointing_change_neither_the_curve_nor_the_weights(
-    trials: dict[str, Any], tiny_model_dir: Path, pair_data: Path, home: Path, two_cores: None
+    trials: dict[str, Any],
+    tiny_model_dir: Path,
+    pair_data: Path,
+    home: Path,
+    two_cores: None,
+    warm_ranks: None,
 ) -> None:
     model_and_data = {"data": str(pair_data), "model": str(tiny_model_dir)}
     two = run_training({**SETTINGS, **model_and_data, "gpus": 2, "batch_size": 2, "eval_generations": 0})

@@ -68,7 +68,7 @@ def stock_model(model_dir: Path, adapter_dir: Path) -> Any:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_run_goes_on_with_the_adapter_of_another_or_merges_it(
-    tiny_model_dir: Path, chat_data: Path, home: Path
+    tiny_model_dir: Path, chat_data: Path, home: Path, warm_ranks: None
 ) -> None:
     from safetensors.torch import load_file
 

@@ -41,7 +41,7 @@ def assert_equal(parity: Parity, loss: float, grad_norm: float, weights: float) 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_lora_trains_the_same_on_two_ranks_and_with_accumulation(
-    tiny_model_dir: Path, tmp_path: Path, home: Path, two_cores: None
+    tiny_model_dir: Path, tmp_path: Path, home: Path, two_cores: None, warm_ranks: None
 ) -> None:
     parity = compared(tiny_model_dir, tmp_path)
     # A loss of 5.5 has steps of 4.8e-7. Measured 9.5e-7, 4.9e-7 and 2.3e-8.
@@ -56,7 +56,7 @@ def test_lora_trains_the_same_on_two_ranks_and_with_accumulation(
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_all_weights_train_the_same_on_two_ranks(
-    tiny_model_dir: Path, tmp_path: Path, home: Path, two_cores: None
+    tiny_model_dir: Path, tmp_path: Path, home: Path, two_cores: None, warm_ranks: None
 ) -> None:
     parity = compared(tiny_model_dir, tmp_path, num_runs=2, finetuning_type="full")
     # Measured 4.8e-7, 2.0e-7 and 1.2e-7.

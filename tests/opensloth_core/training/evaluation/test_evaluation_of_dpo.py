@@ -64,7 +64,7 @@ def metrics_of_pairs_alone(
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_loss_accuracy_and_margin_are_those_of_each_pair_alone(
-    tiny_model_dir: Path, tmp_path: Path, home: Path, two_cores: None
+    tiny_model_dir: Path, tmp_path: Path, home: Path, two_cores: None, warm_ranks: None
 ) -> None:
     run = run_training(
         {

@@ -44,7 +44,7 @@ def test_a_reward_is_the_mean_over_the_prompts_it_applies_to(tiny_model_dir: Pat
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_run_with_fewer_held_out_prompts_than_ranks_is_evaluated(
-    tiny_model_dir: Path, tmp_path: Path, home: Path, two_cores: None
+    tiny_model_dir: Path, tmp_path: Path, home: Path, two_cores: None, warm_ranks: None
 ) -> None:
     data = tmp_path / "sums.jsonl"
     rows = [{"question": f"{i} + {i}?", "answer": str(2 * i)} for i in range(9)]

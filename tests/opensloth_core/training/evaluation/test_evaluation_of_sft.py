@@ -19,16 +19,20 @@ from opensloth_core.data.units import IGNORE_INDEX
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.events import read_events
 from opensloth_core.store.prepared import prepared_dir
+from tests.warm.ranks import use_warm_ranks
 
 Runs = dict[str, TrainedModel]
 
 
 @pytest.fixture(scope="module")
-def runs(tiny_model_dir: Path, chat_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+def runs(
+    tiny_model_dir: Path, chat_data: Path, warm_python: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Runs]:
     """One rank that evaluates, one that does not on the same training rows, and two ranks."""
     folder = tmp_path_factory.mktemp("evaluated")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPENSLOTH_HOME", str(folder / "home"))
+        use_warm_ranks(warm_python, patch)
         base = {
             "data": str(chat_data),
             "model": str(tiny_model_dir),

@@ -33,7 +33,7 @@ def decided_model_dir(tiny_model_dir: Path, tmp_path: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_users_own_reward_rises_clearly_within_a_dozen_steps(
-    decided_model_dir: Path, home: Path, tmp_path: Path
+    decided_model_dir: Path, home: Path, tmp_path: Path, warm_ranks: None
 ) -> None:
     (home / "rewards").mkdir(parents=True)
     (home / "rewards" / "share.py").write_text(REWARD)

@@ -8,7 +8,6 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from opensloth_core.launch.rank import rank_environment
 from opensloth_core.runs.directory import Launch, RunDirectory
 from opensloth_core.runs.events import read_events
 from tests.opensloth_core.training.grpo.fixed_ranks import END, MAX_COMPLETION, fixed_completion
+from tests.warm.ranks import use_warm_ranks
 
 NUM_GENERATIONS, LEARNING_RATE, TEMPERATURE, KL_BETA = 4, 0.5, 0.7, 0.5
 SETTINGS = {
@@ -79,7 +79,7 @@ def second_rank_fails(completions):
 
 @pytest.fixture(scope="module")
 def results(
-    tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory
+    tiny_model_dir: Path, warm_python: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[tuple[str, float, int], dict[str, Any]]]:
     """What each run came to: by (layout or reward, kl_beta, rank)."""
     if len(os.sched_getaffinity(0)) < 2:
@@ -102,15 +102,16 @@ def results(
         cases[reward, 0.0] = {**base, **LAYOUTS["2 ranks"], "reward": reward}
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("OPENSLOTH_HOME", str(home))
+        use_warm_ranks(warm_python, monkeypatch)
         runs = {key: run_directory(settings, tiny_model_dir) for key, settings in cases.items()}
         with_gpu_trainer = runs[GPU_TRAINER, KL_BETA]
         others = [run for run in runs.values() if run is not with_gpu_trainer]
         alone, paired = ([r for r in others if r.launch().world_size == size] for size in (1, 2))
         processes = [
-            start_rank("trl", folder, alone, 0),
-            start_rank("trl", folder, paired, 0),
-            start_rank("trl", folder, paired, 1),
-            start_rank("unsloth", folder, [with_gpu_trainer], 0),
+            start_rank(warm_python, "trl", folder, alone, 0),
+            start_rank(warm_python, "trl", folder, paired, 0),
+            start_rank(warm_python, "trl", folder, paired, 1),
+            start_rank(warm_python, "unsloth", folder, [with_gpu_trainer], 0),
         ]
         try:
             for process in processes:
@@ -139,10 +140,12 @@ def run_directory(settings: dict[str, Any], model_dir: Path) -> RunDirectory:
     return run
 
 
-def start_rank(trainer: str, folder: Path, runs: list[RunDirectory], rank: int) -> subprocess.Popen[str]:
+def start_rank(
+    python: Path, trainer: str, folder: Path, runs: list[RunDirectory], rank: int
+) -> subprocess.Popen[str]:
     module = "tests.opensloth_core.training.grpo.fixed_ranks"
     return subprocess.Popen(
-        [sys.executable, "-m", module, trainer, str(folder), *(str(run.path) for run in runs)],
+        [python, "-m", module, trainer, str(folder), *(str(run.path) for run in runs)],
         env={**os.environ, **rank_environment(runs[0].launch(), rank)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

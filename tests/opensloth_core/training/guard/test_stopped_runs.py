@@ -62,7 +62,7 @@ def run_of(home: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_exactly_the_rows_that_give_nan_are_named_on_two_ranks_and_the_last_checkpoint_is_good(
-    poisoned_model: Path, data: Path, home: Path, two_cores: None
+    poisoned_model: Path, data: Path, home: Path, two_cores: None, warm_ranks: None
 ) -> None:
     settings: dict[str, Any] = {**SETTINGS, "data": str(data), "model": str(poisoned_model)}
     settings |= {"gpus": 2, "batch_size": 2, "save_steps": 1, "seed": 1, "max_steps": 20}
@@ -93,7 +93,7 @@ def test_exactly_the_rows_that_give_nan_are_named_on_two_ranks_and_the_last_chec
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_weights_that_exploded_are_told_from_bad_rows_and_never_saved(
-    tiny_model_dir: Path, data: Path, home: Path
+    tiny_model_dir: Path, data: Path, home: Path, warm_ranks: None
 ) -> None:
     settings: dict[str, Any] = {**SETTINGS, "data": str(data), "model": str(tiny_model_dir)}
     settings |= {"gpus": 1, "batch_size": 2, "learning_rate": 1e30, "max_steps": 6}
