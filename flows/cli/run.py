@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,9 @@ Config = TypeVar("Config", bound=DatasetPrepConfig)
 FAILED = 1
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
+
+SAME_REQUEST_SECONDS = 1.0
+"""Signals closer together than this are one request to end."""
 
 DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 """What the disk under a run's directory may do at any moment; no bugs of ours."""
@@ -99,7 +103,7 @@ def show_run(job: Job[Config], config: Config, run: "RunDirectory") -> int:
     the run's `crash.log`.
     """
     try:
-        with sigterm_as_interrupt(), RunConsole(run.events_path):
+        with signals_as_interrupts(), RunConsole(run.events_path):
             job.work(config, run.path)
     except OpenSlothError as err:
         return job.ended(err)
@@ -118,18 +122,29 @@ def show_run(job: Job[Config], config: Config, run: "RunDirectory") -> int:
 
 
 @contextmanager
-def sigterm_as_interrupt() -> Iterator[None]:
-    """SIGTERM raises `Terminated` where Ctrl-C would raise KeyboardInterrupt.
+def signals_as_interrupts() -> Iterator[None]:
+    """SIGTERM raises `Terminated` where Ctrl-C raises KeyboardInterrupt; what comes twice counts once.
 
     Only one way of stopping has to be right then, and a job started with `&`, which ignores SIGINT,
-    does not ignore SIGTERM for that.
+    does not ignore SIGTERM for that. A second request would not wait for the clean-up, so it has to be
+    meant: a service manager signals every process, and `uv run` passes on what its child was sent too.
     """
+    latest = -SAME_REQUEST_SECONDS
 
-    def on_sigterm(signum: int, frame: FrameType | None) -> None:
-        raise Terminated
+    def on_signal(signum: int, frame: FrameType | None) -> None:
+        nonlocal latest
+        now = time.monotonic()
+        if now - latest < SAME_REQUEST_SECONDS:
+            return
+        latest = now
+        raise Terminated if signum == signal.SIGTERM else KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, on_sigterm)
+    taken = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        taken.append(signal.SIGINT)
+    before = {number: signal.signal(number, on_signal) for number in taken}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -4,7 +4,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from flows.cli.run import INTERRUPTED, TERMINATED, Terminated, sigterm_as_interrupt
+from flows.cli.run import INTERRUPTED, TERMINATED, Terminated, signals_as_interrupts
 from opensloth_core.errors import OpenSlothError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ HEAD = ("run", "ranks", "accum.", "first loss", "last loss", "tokens/s", "Δ los
 def run_selftest(gpus: int | None, methods: "tuple[Method, ...]", as_json: bool) -> int:
     """Compare, print, and give the exit code: 0 where all runs agree, 1 where they do not or one failed."""
     try:
-        with sigterm_as_interrupt():
+        with signals_as_interrupts():
             found = _check(gpus, methods)
     except OpenSlothError as err:
         return _said(_one_line(err), err.exit_code)

@@ -5,7 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 
-from flows.cli.run import INTERRUPTED, TERMINATED, Terminated, sigterm_as_interrupt
+from flows.cli.run import INTERRUPTED, TERMINATED, Terminated, signals_as_interrupts
 from opensloth_core.errors import OpenSlothError
 
 _NARROWEST = 60
@@ -19,7 +19,7 @@ def answered(command: str, work: Callable[[], int]) -> int:
         command: who speaks in error messages.
     """
     try:
-        with sigterm_as_interrupt():
+        with signals_as_interrupts():
             code = work()
             sys.stdout.flush()
             return code
