@@ -103,7 +103,7 @@ def show_run(job: Job[Config], config: Config, run: "RunDirectory") -> int:
     the run's `crash.log`.
     """
     try:
-        with signals_as_interrupts(), RunConsole(run.events_path):
+        with signals_as_interrupts(signal.SIGTERM, signal.SIGINT), RunConsole(run.events_path):
             job.work(config, run.path)
     except OpenSlothError as err:
         return job.ended(err)
@@ -122,12 +122,15 @@ def show_run(job: Job[Config], config: Config, run: "RunDirectory") -> int:
 
 
 @contextmanager
-def signals_as_interrupts() -> Iterator[None]:
+def signals_as_interrupts(*numbers: signal.Signals) -> Iterator[None]:
     """SIGTERM raises `Terminated` where Ctrl-C raises KeyboardInterrupt; what comes twice counts once.
 
     Only one way of stopping has to be right then, and a job started with `&`, which ignores SIGINT,
     does not ignore SIGTERM for that. A second request would not wait for the clean-up, so it has to be
     meant: a service manager signals every process, and `uv run` passes on what its child was sent too.
+
+    Args:
+        numbers: SIGTERM, and SIGINT where no event loop runs in this thread, which takes that itself.
     """
     latest = -SAME_REQUEST_SECONDS
 
@@ -139,10 +142,11 @@ def signals_as_interrupts() -> Iterator[None]:
         latest = now
         raise Terminated if signum == signal.SIGTERM else KeyboardInterrupt
 
-    taken = [signal.SIGTERM]
-    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-        taken.append(signal.SIGINT)
-    before = {number: signal.signal(number, on_signal) for number in taken}
+    before = {
+        number: signal.signal(number, on_signal)
+        for number in numbers
+        if number != signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN
+    }
     try:
         yield
     finally:

@@ -1,6 +1,7 @@
 """`os-train selftest`: whether this machine's devices, together, train what one of them trains."""
 
 import json
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ HEAD = ("run", "ranks", "accum.", "first loss", "last loss", "tokens/s", "Δ los
 def run_selftest(gpus: int | None, methods: "tuple[Method, ...]", as_json: bool) -> int:
     """Compare, print, and give the exit code: 0 where all runs agree, 1 where they do not or one failed."""
     try:
-        with signals_as_interrupts():
+        with signals_as_interrupts(signal.SIGTERM):
             found = _check(gpus, methods)
     except OpenSlothError as err:
         return _said(_one_line(err), err.exit_code)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -19,7 +20,7 @@ def answered(command: str, work: Callable[[], int]) -> int:
         command: who speaks in error messages.
     """
     try:
-        with signals_as_interrupts():
+        with signals_as_interrupts(signal.SIGTERM):
             code = work()
             sys.stdout.flush()
             return code
