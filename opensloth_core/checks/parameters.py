@@ -9,8 +9,7 @@ from opensloth_core.config.concealed import is_concealed
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError
-
-_AUTO = "auto"
+from opensloth_core.runs.find import AUTO
 
 
 def check_parameters(config: DatasetPrepConfig, resume: str | None, run_dir: Path | None) -> None:
@@ -22,7 +21,7 @@ def check_parameters(config: DatasetPrepConfig, resume: str | None, run_dir: Pat
     if run_dir is not None:
         raise ConfigError(f"run_dir {run_dir}: a run of a server makes its own directory; drop it")
     # A name may mean a folder of the working directory too.
-    if resume not in (None, _AUTO) and (not is_run_name(str(resume)) or Path(str(resume)).exists()):
+    if resume not in (None, AUTO) and (not is_run_name(str(resume)) or Path(str(resume)).exists()):
         raise ConfigError(
             f"resume {resume}: give the name of a run of this server, without a folder, or auto"
         )

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from opensloth_core.errors import ConfigError
 from opensloth_core.runs.directory import RunDirectory
+from opensloth_core.store.file_lock import is_held
 
 ATTEMPTS = 5
 PAUSE_SECONDS = 0.05
@@ -41,18 +42,7 @@ def run_lock(run: RunDirectory) -> Iterator[None]:
 
 def is_running(run: RunDirectory) -> bool:
     """Whether a process drives the run right now."""
-    try:
-        descriptor = os.open(run.lock_path, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        # Shared, so that two that only look do not take each other for the holder.
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+    return is_held(run.lock_path)
 
 
 def _locked(descriptor: int) -> bool:

@@ -36,6 +36,26 @@ def lock_file(path: Path, wait: bool) -> int | None:
         os.close(descriptor)  # removed by the one who held it
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process holds a lock file; nobody does where it is missing.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        # Shared, so that two that only look do not take each other for the holder.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _is_at(path: Path, descriptor: int) -> bool:
     try:
         return os.path.samestat(path.stat(), os.fstat(descriptor))

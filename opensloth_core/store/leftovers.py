@@ -11,9 +11,8 @@ from pathlib import Path
 
 from opensloth_core.errors import StoreError
 from opensloth_core.store.artifact import STAGING
-from opensloth_core.store.file_lock import lock_file
+from opensloth_core.store.file_lock import is_held, lock_file
 from opensloth_core.store.home import home_dir
-from opensloth_core.store.removal import is_held
 
 _BUILD_SECONDS = 6 * 3600
 """No model takes so long to build; its folder has no lock that would tell."""

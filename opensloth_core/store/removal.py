@@ -14,7 +14,6 @@ that is killed in between leaves an artifact without a manifest, which the next 
 """
 
 import contextlib
-import fcntl
 import os
 import secrets
 import shutil
@@ -26,7 +25,7 @@ from pathlib import Path
 from opensloth_core.errors import StoreError
 from opensloth_core.store.artifact import LOCK, MANIFEST, STAGING
 from opensloth_core.store.catalog import Artifact
-from opensloth_core.store.file_lock import lock_file
+from opensloth_core.store.file_lock import is_held, lock_file
 from opensloth_core.store.home import home_dir
 from opensloth_core.store.pins import pinned_keys
 from opensloth_core.store.usage import Claim, claims
@@ -192,21 +191,6 @@ class _Removing:
         folder = self._store / f"{STAGING}{artifact.folder.name}-{secrets.token_hex(8)}"
         artifact.folder.rename(folder)
         return folder
-
-
-def is_held(path: Path) -> bool:
-    """Whether a process holds a lock file."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _locks_dir() -> Path:

@@ -24,7 +24,7 @@ def with_plain_types(batch: Any) -> Any:
     try:
         return batch.cast(pa.schema(fields))
     except pa.ArrowNotImplementedError:
-        return batch
+        return batch  # Arrow has no cast for this nesting: read as it is, under the ceiling on memory
 
 
 def _plain(kind: Any) -> Any:
