@@ -8,6 +8,7 @@ from opensloth_core.checks.roots import check_model_path, may_read_model
 from opensloth_core.errors import ModelError
 from opensloth_core.hub import is_hub_known
 from opensloth_core.models.embedded import EMBEDDED, embedded_model_dir
+from opensloth_core.registry.current_link import resolved
 from opensloth_core.store.home import home_dir
 
 
@@ -43,7 +44,7 @@ def local_folder(model: str) -> Path | None:
 
 
 def _local_folder(model: str) -> Path | None:
-    folder = Path(model).expanduser()
+    folder = resolved(Path(model).expanduser())
     only_a_folder = folder.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1
     if not only_a_folder and not may_read_model(folder):
         return None

@@ -16,6 +16,7 @@ from opensloth_core.models.fit import check_fit
 from opensloth_core.models.locate import check_model, local_folder, model_folder
 from opensloth_core.models.merged import check_mergeable, merged_model_dir
 from opensloth_core.models.tokenizer import tokenizer_folder
+from opensloth_core.registry.current_link import resolved
 from opensloth_core.runs.directory import Launch
 from opensloth_core.runs.result import result_folder
 
@@ -179,7 +180,9 @@ def _folder(model: str) -> Path | None:
 
 def _result(folder: Path) -> Path:
     try:
-        found = result_folder(folder.expanduser().absolute())
+        # Once, so that a run knows which version it starts from.
+        folder = resolved(folder.expanduser().absolute())
+        found = result_folder(folder)
         found.stat()
     except (FileNotFoundError, NotADirectoryError):
         return folder.expanduser().absolute()

@@ -1,0 +1,1 @@
+"""Models under a name: versions that were promoted, one of which is current."""
