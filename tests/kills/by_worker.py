@@ -13,6 +13,7 @@ from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling
 
+from opensloth_core.config.opensloth import OpenSlothConfig
 from tests.kills.cells import Cell
 from tests.kills.play import Outcome, judge, strike
 from tests.kills.processes import find, left_after, processes_of, send
@@ -98,14 +99,15 @@ async def _make_pool(stage: Stage, client: Any) -> None:
 
 async def _ask(stage: Stage, client: Any) -> Any:
     from flows.finetune import finetune_sft
+    from flows.parameters import parameters_of
 
-    deployable: Any = await finetune_sft.from_source(
-        source=str(ROOT), entrypoint="flows/finetune.py:finetune_sft"
-    )
+    flow: Any = finetune_sft
+    deployable: Any = await flow.from_source(source=str(ROOT), entrypoint="flows/finetune.py:finetune_sft")
     deployment = await deployable.deploy(
         name=f"{POOL}-{stage.mark[:8]}", work_pool_name=_pool(stage), build=False, print_next_steps=False
     )
-    flow_run = await client.create_flow_run_from_deployment(deployment, parameters={"config": stage.config})
+    parameters = parameters_of(OpenSlothConfig.of(stage.config))
+    flow_run = await client.create_flow_run_from_deployment(deployment, parameters=parameters)
     return flow_run.id
 
 

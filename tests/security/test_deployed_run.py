@@ -81,17 +81,17 @@ def test_what_was_not_opened_is_refused_and_what_was_is_prepared(
     server: Server, chat_data: Path, tiny_model_dir: Path, tmp_path: Path
 ) -> None:
     given = {"data": str(chat_data), "model": str(tiny_model_dir), "gpus": 1, "max_seq_length": 192}
-    state, message = server.run(PREPARE, {"config": given})
+    state, message = server.run(PREPARE, given)
     assert state == "FAILED"
     assert "leads outside of what runs of this server may read" in message
 
     opened = {"OPENSLOTH_ROOTS": f"{chat_data.parent}:{tiny_model_dir.parent}"}
-    outside = {**given, "data_output": str(tmp_path / "out")}
-    state, message = server.run(PREPARE, {"config": outside}, **opened)
+    outside = {**given, "preparation": {"data_output": str(tmp_path / "out")}}
+    state, message = server.run(PREPARE, outside, **opened)
     assert (state, (tmp_path / "out").exists()) == ("FAILED", False)
     assert "may write to" in message
 
-    state, message = server.run(PREPARE, {"config": given}, **opened)
+    state, message = server.run(PREPARE, given, **opened)
     assert state == "COMPLETED", message
 
 
@@ -102,12 +102,12 @@ def test_a_run_directory_of_the_user_s_choice_is_never_touched(
     victim = tmp_path / "victim"
     victim.mkdir()
     (victim / "config.json").write_text(json.dumps(given))
-    state, message = server.run(TRAIN, {"config": given, "run_dir": str(victim)})
+    state, message = server.run(TRAIN, {**given, "run_dir": str(victim)})
     assert state == "FAILED"
     assert "makes its own directory" in message
     assert [path.name for path in victim.iterdir()] == ["config.json"]
 
-    state, message = server.run(TRAIN, {"config": given, "resume": str(victim)})
+    state, message = server.run(TRAIN, {**given, "resume": str(victim)})
     assert state == "FAILED"
     assert "give the name of a run of this server" in message
     assert [path.name for path in victim.iterdir()] == ["config.json"]
@@ -129,11 +129,10 @@ def test_secret_blocks_reach_the_run_and_no_record(
         "data": str(home / "data" / "a.jsonl"),
         "model": str(tiny_model_dir),
         "gpus": 1,
-        "method": "grpo",
-        "grpo": {"reward": "spy:score"},
+        "reward": "spy:score",
     }
     state, message = server.run(
-        "flows/finetune.py:finetune_grpo", {"config": given}, OPENSLOTH_ROOTS=str(tiny_model_dir.parent)
+        "flows/finetune.py:finetune_grpo", given, OPENSLOTH_ROOTS=str(tiny_model_dir.parent)
     )
     assert (state, "seen enough" in message) == ("FAILED", True)
     assert (tmp_path / "seen").read_text() == "planted-token-of-a-block"

@@ -178,7 +178,7 @@ async def test_whoever_writes_into_the_store_runs_nothing_on_its_readers(
     async def prepare_once() -> bool:
         run = RunDirectory.create(given)
         run.write_launch(Launch(str(tiny_model_dir), ("cpu",), key))
-        return (await prepared_or_cached(run.path, key))[1]
+        return (await prepared_or_cached(run.path, key)).is_cached
 
     assert not await prepare_once()
     assert await prepare_once()

@@ -1,0 +1,1 @@
+"""The settings as the form of a web page."""
