@@ -5,10 +5,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from prefect import State, flow, runtime
+from httpx import HTTPError
+from prefect import State, runtime
 
 from flows.console import outlive_console
 from flows.ended import cancelled
+from flows.form import form_flow
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.launch.devices import num_shards
 from opensloth_core.launch.interrupts import signals_cancel
@@ -17,38 +19,38 @@ from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.life import record_prepared, recorded
 from opensloth_core.runs.lock import run_lock
 from opensloth_core.runs.resume import start_point
-from opensloth_core.store.prepared import PreparedManifest, prepared_dir, prepared_key
+from opensloth_core.store.prepared import prepared_dir, prepared_key
 from tasks.admit import admit
+from tasks.failed import failed
 from tasks.mark_crashed import mark_crashed
 from tasks.preflight import check_data
-from tasks.prepare_dataset import prepared_or_cached
+from tasks.prepare_dataset import PreparedData, prepared_or_cached
 from tasks.publish_data import publish_data
+from tasks.show_data import show_data
 
 
-def run_name() -> str:
-    """`data · dpo · gemma-3-4b-it · pairs · 2 GPUs`, from the parameters of the current flow run."""
-    config = DatasetPrepConfig.of(runtime.flow_run.parameters["config"])
+def _title(config: DatasetPrepConfig) -> str:
     return f"data · {config.method} · {config.model_title} · {config.data_title}"
 
 
-@flow(name="prepare-data", flow_run_name=run_name, persist_result=False)
+@form_flow("data", name="prepare-data", title=_title)
 async def prepare_data(config: DatasetPrepConfig, run_dir: Path | None = None) -> Path | State:
-    """Prepare data for training. Gives the folder of the prepared data.
-
-    Args:
-        config: What to prepare for which model, and how.
-        run_dir: An existing run directory to use; a new one when not given.
-    """
-    await admit(config, run_dir=run_dir)
-    outlive_console()
-    await mark_crashed()
-    run = RunDirectory(run_dir) if run_dir else RunDirectory.create(config)
+    """Prepare data for training. Gives the folder of the prepared data."""
+    run: RunDirectory | None = None
     try:
+        await admit(config, run_dir=run_dir)
+        outlive_console()
+        await mark_crashed()
+        run = RunDirectory(run_dir) if run_dir else RunDirectory.create(config)
         with signals_cancel(), run_lock(run), recorded(run):
             run.events.write("flow", flow_run_id=runtime.flow_run.id)
             return await _prepare(run)
     except asyncio.CancelledError:
         return cancelled()
+    except HTTPError:  # Prefect's server does not answer
+        raise
+    except Exception as err:
+        return failed(err, run)
 
 
 async def _prepare(run: RunDirectory) -> Path:
@@ -56,8 +58,9 @@ async def _prepare(run: RunDirectory) -> Path:
     # Data may be prepared for GPUs that another machine has.
     devices = ("cpu",) * num_shards(run.preparation().gpus)
     await launched(run, StartFolders.for_data(model_dir), devices)
-    manifest = await prepared(run)
-    return publish_data(run.path) or prepared_dir(manifest.key)
+    data = await prepared(run)
+    await show_data(data, run.launch().tokenizer_folder)
+    return publish_data(run.path) or prepared_dir(data.manifest.key)
 
 
 async def launched(run: RunDirectory, start: StartFolders, devices: tuple[str, ...]) -> None:
@@ -66,10 +69,10 @@ async def launched(run: RunDirectory, start: StartFolders, devices: tuple[str, .
     run.write_launch(replace(start.launch(devices, key.digest), checkpoint=start_point(run)))
 
 
-async def prepared(run: RunDirectory) -> PreparedManifest:
+async def prepared(run: RunDirectory) -> PreparedData:
     """The data of a run, from the cache or made now."""
     run.events.state("preparing")
     began = time.perf_counter()
-    manifest, cached = await prepared_or_cached(run.path, run.launch().prepared_key)
-    record_prepared(run, manifest, cached, time.perf_counter() - began)
-    return manifest
+    data = await prepared_or_cached(run.path, run.launch().prepared_key)
+    record_prepared(run, data.manifest, data.is_cached, time.perf_counter() - began)
+    return data

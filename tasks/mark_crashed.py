@@ -15,6 +15,7 @@ import httpx
 from prefect import State, get_client, runtime
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Cancelled, Completed, Crashed, Failed
 
 from opensloth_core.runs.abandoned import Ended, ends_by_flow_run, how_ended, mark_abandoned
@@ -63,16 +64,24 @@ async def _tell_prefect() -> None:
 
 
 async def end_ranks(run_dir: Path) -> None:
-    """Tell Prefect that no rank of a run goes on: one that is cancelled before it begins stays Pending."""
-    unfinished = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=UNFINISHED)))
+    """Tell Prefect that no rank of a run goes on, and which ones were only ended with it.
+
+    A rank that is cancelled before it begins would stay Pending, and one that is cancelled later be Crashed,
+    as if it were at fault.
+    """
+    types = [*UNFINISHED, StateType.CRASHED]
+    ended = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=types)))
     try:
         async with get_client() as client:
-            for flow_run in await client.read_flow_runs(flow_run_filter=unfinished):
+            newest = await client.read_flow_runs(
+                flow_run_filter=ended, sort=FlowRunSort.EXPECTED_START_TIME_DESC
+            )
+            for flow_run in newest:
                 given = flow_run.parameters
                 if given.get("run_dir") == str(run_dir) and "rank" in given:
-                    await client.set_flow_run_state(
-                        flow_run.id, Cancelled(message="the run ended before this rank began"), force=True
-                    )
+                    why = "began" if flow_run.state_type == StateType.PENDING else "was done"
+                    message = f"the run ended before this rank {why}; the run's own page says why"
+                    await client.set_flow_run_state(flow_run.id, Cancelled(message=message), force=True)
     except httpx.HTTPError as err:
         logger.warning("the ranks' ends cannot be told to Prefect: %s", err)
 

@@ -1,12 +1,12 @@
 """The cached task that prepares data."""
 
-import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
+from uuid import UUID
 
 from prefect import State, runtime, task
 from prefect.client.schemas.objects import TaskRun
-from prefect.logging import get_run_logger
 
 from opensloth_core.errors import StoreError
 from opensloth_core.launch.process import ProcessFailed, run_process
@@ -14,12 +14,10 @@ from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.store.prepare_worker import TEMPORARY
 from opensloth_core.store.prepared import PreparedManifest, open_prepared
 from tasks.artifact_cache import ArtifactKey, results_dir
+from tasks.assets import tell_prepared
+from tasks.limited_lines import limited
 from tasks.manifest_serializer import ManifestSerializer
 from tasks.run_logger import line_logger
-from tasks.show_data import show_data
-
-SHOW_SECONDS = 5.0
-"""How long a run may wait for its data to be shown."""
 
 RETRY_SECONDS = (2.0, 10.0)
 """How long to wait before each further try when a disk or a connection failed."""
@@ -51,22 +49,23 @@ async def prepare_dataset(run_dir: Path, key: str) -> PreparedManifest:
         ProcessFailed: preparation was interrupted.
     """
     run = RunDirectory(run_dir)
-    log, is_temporary = line_logger(), False
-
-    def on_line(line: str) -> None:
-        nonlocal is_temporary
-        is_temporary = is_temporary or line == TEMPORARY
-        log(line)
-
+    is_temporary = False
     try:
-        await run_process(
-            name="data preparation",
-            module="opensloth_core.store.prepare_worker",
-            arguments=[str(run_dir)],
-            env={},
-            log_path=run.prepare_log_path,
-            on_line=on_line,
-        )
+        with limited(line_logger(), run.prepare_log_path) as show:
+
+            def on_line(line: str) -> None:
+                nonlocal is_temporary
+                is_temporary = is_temporary or line == TEMPORARY
+                show(line)
+
+            await run_process(
+                name="data preparation",
+                module="opensloth_core.store.prepare_worker",
+                arguments=[str(run_dir)],
+                env={},
+                log_path=run.prepare_log_path,
+                on_line=on_line,
+            )
     except ProcessFailed as err:
         if not is_temporary:
             raise
@@ -76,11 +75,25 @@ async def prepare_dataset(run_dir: Path, key: str) -> PreparedManifest:
                 f"{err}; trying again in {seconds:g} s ({tries} of {MOST_TRIES} tries failed)", "warning"
             )
         raise TemporaryError(str(err)) from err
-    return open_prepared(key)
+    manifest = open_prepared(key)
+    tell_prepared(manifest)
+    return manifest
 
 
-async def prepared_or_cached(run_dir: Path, key: str) -> tuple[PreparedManifest, bool]:
-    """The prepared data of a key, and whether the task's cache had it."""
+@dataclass(frozen=True)
+class PreparedData:
+    """Prepared data, and where it came from."""
+
+    manifest: PreparedManifest
+    is_cached: bool
+    """Whether the task's cache had it."""
+
+    task_run_id: UUID | None
+    """The run of the task that prepared it or found it."""
+
+
+async def prepared_or_cached(run_dir: Path, key: str) -> PreparedData:
+    """The prepared data of a key, from the task's cache or made now."""
     run = RunDirectory(run_dir)
     verify = run.preparation().verify
     cached_task = prepare_dataset.with_options(
@@ -91,24 +104,11 @@ async def prepared_or_cached(run_dir: Path, key: str) -> tuple[PreparedManifest,
     )
     # Typed as the state itself; an async task gives an awaitable of it.
     state: State[PreparedManifest] = await cast(Any, cached_task(run_dir, key, return_state=True))
-    manifest = await state.aresult()
-    await _shown(manifest, state)
-    is_cached = state.name == "Cached"
-    if verify and is_cached:
-        size_bytes = sum(record.size_bytes for record in manifest.files.values())
+    data = PreparedData(await state.aresult(), state.name == "Cached", state.state_details.task_run_id)
+    if verify and data.is_cached:
+        size_bytes = sum(record.size_bytes for record in data.manifest.files.values())
         run.events.message(
             f"verified: every byte of the prepared data is what was written "
-            f"({len(manifest.files)} files, {size_bytes / 1e6:,.1f} MB)"
+            f"({len(data.manifest.files)} files, {size_bytes / 1e6:,.1f} MB)"
         )
-    return manifest, is_cached
-
-
-async def _shown(manifest: PreparedManifest, state: State[PreparedManifest]) -> None:
-    """Show the data on the run of its task. Whether that works never decides how a run ends."""
-    details = state.state_details
-    showing = asyncio.create_task(show_data(manifest, details.flow_run_id, details.task_run_id))
-    await asyncio.wait({showing}, timeout=SHOW_SECONDS)
-    if not showing.done():
-        showing.cancel()
-    elif error := showing.exception():
-        get_run_logger().warning("the data's artifacts could not be made: %s", error)
+    return data

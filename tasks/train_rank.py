@@ -7,13 +7,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
-from prefect import flow
+from prefect import State, flow
 
 from opensloth_core.errors import OpenSlothError
 from opensloth_core.launch.gang import rank_spawned
 from opensloth_core.launch.interrupts import take_signals_back
 from opensloth_core.launch.rank import run_rank
 from opensloth_core.runs.directory import RunDirectory
+from tasks.failed import failed
+from tasks.limited_lines import limited
 from tasks.run_logger import subflow_line_logger
 
 logger = logging.getLogger(__name__)
@@ -33,14 +35,20 @@ _outcome: ContextVar[_Outcome] = ContextVar("outcome")
 
 # No result is persisted: on a retry, ranks that had completed would be reused and the others hang.
 @flow(name="train-rank", flow_run_name="rank {rank} on {device}", persist_result=False)
-async def train_rank(run_dir: Path, rank: int, device: str) -> None:
+async def train_rank(run_dir: Path, rank: int, device: str) -> State | None:
     """Run one rank's process to its end.
 
     Raises:
         ProcessFailed: the process ended before its work was done.
     """
     take_signals_back()
-    await _run(run_dir, rank, subflow_line_logger())
+    run = RunDirectory(run_dir)
+    try:
+        with limited(subflow_line_logger(), run.log_path(rank)) as lines:
+            await _run(run_dir, rank, lines)
+    except OpenSlothError as err:
+        return failed(err, run)
+    return None
 
 
 async def train_rank_whoever_watches(run_dir: Path, rank: int, device: str) -> None:

@@ -1,7 +1,5 @@
 """Prepared data by what a person calls it, and what there is to say about it."""
 
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +11,8 @@ import pyarrow as pa
 from opensloth_core.data.shard import UNITS_FILE
 from opensloth_core.errors import ConfigError
 from opensloth_core.store.artifact import MANIFEST, damage
-from opensloth_core.store.prepared import PreparedManifest, prepared_dir
-
-LAUNCH_FILE = "launch.json"
-MAX_NAMED = 3
+from opensloth_core.store.given import prepared_folder
+from opensloth_core.store.prepared import PreparedManifest
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ def inspect(called: str) -> Inspected:
     Raises:
         ConfigError: there is none, or several keys begin so.
     """
-    folder = _folder(called)
+    folder = prepared_folder(called)
     try:
         manifest = PreparedManifest.model_validate_json((folder / MANIFEST).read_text())
     except (OSError, ValueError) as err:
@@ -70,41 +66,6 @@ def inspect(called: str) -> Inspected:
         raise ConfigError(f"{called}: {folder / MANIFEST} is not that of prepared data: {reason}") from err
     problem = damage(folder, manifest.files)
     return Inspected(folder, manifest, problem, () if problem else tuple(_shards(folder, manifest)))
-
-
-def _folder(called: str) -> Path:
-    path = Path(called).expanduser()
-    if path.name == MANIFEST:
-        path = path.parent
-    if path.is_dir():
-        if (path / MANIFEST).is_file():
-            return path.absolute()
-        if (path / LAUNCH_FILE).is_file():
-            return prepared_dir(json.loads((path / LAUNCH_FILE).read_text())["prepared_key"])
-        raise ConfigError(f"{called}: is no folder of prepared data (it has no {MANIFEST})")
-    if path.exists():
-        raise ConfigError(f"{called}: is a file; give a key or the folder of prepared data")
-    if os.sep in called:
-        raise ConfigError(f"{called}: no such folder; give a key or the folder of prepared data")
-    found = [folder for folder in _newest_first() if folder.name.startswith(called.lower())]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise ConfigError(f"{called}: {len(found)} keys begin so; give more of one: {_named(found)}")
-    others = _newest_first()
-    known = f"the newest keys: {_named(others)}" if others else "nothing is prepared yet"
-    raise ConfigError(f"{called}: no prepared data has this key ({known})")
-
-
-def _newest_first() -> list[Path]:
-    store = prepared_dir("")
-    folders = [path.parent for path in store.glob(f"[!.]*/{MANIFEST}")] if store.is_dir() else []
-    return sorted(folders, key=lambda folder: -folder.stat().st_mtime_ns)
-
-
-def _named(folders: list[Path]) -> str:
-    others = f" and {len(folders) - MAX_NAMED} more" if len(folders) > MAX_NAMED else ""
-    return ", ".join(folder.name[:12] for folder in folders[:MAX_NAMED]) + others
 
 
 def _shards(folder: Path, manifest: PreparedManifest) -> list[Shard]:

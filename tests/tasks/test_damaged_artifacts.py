@@ -22,8 +22,7 @@ SHARD = "shard-00000-of-00001.arrow"
 
 @flow
 async def prepare_only(run_dir: Path, key: str) -> bool:
-    _, cached = await prepared_or_cached(run_dir, key)
-    return cached
+    return (await prepared_or_cached(run_dir, key)).is_cached
 
 
 @pytest.fixture

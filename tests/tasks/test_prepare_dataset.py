@@ -19,8 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.usefixture
 
 @flow
 async def prepare_only(run_dir: Path, key: str) -> bool:
-    _, cached = await prepared_or_cached(run_dir, key)
-    return cached
+    return (await prepared_or_cached(run_dir, key)).is_cached
 
 
 class Command:

@@ -45,7 +45,7 @@ class Preparation:
             context = FlowRunContext.get()
             assert context and context.flow_run
             try:
-                return (await prepared_or_cached(self.run.path, self.key))[1]
+                return (await prepared_or_cached(self.run.path, self.key)).is_cached
             finally:
                 of_flow = TaskRunFilterFlowRunId(any_=[context.flow_run.id])
                 async with get_client() as client:

@@ -1,6 +1,7 @@
 """The curves of a run as a picture; matplotlib is imported when one is drawn."""
 
 import io
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,9 @@ LEGEND = ("each step", "smoothed", "held out", "not a number", "resumed")
 FEW_STEPS = 60
 """Up to so many steps, each is a dot."""
 
+_drawing = threading.Lock()
+"""Matplotlib's style is that of the whole process."""
+
 
 def picture_svg(shown: Sequence[Panel]) -> bytes:
     """The panels below one another as SVG; the same bytes for the same panels."""
@@ -33,10 +37,18 @@ def as_svg(drawn: Callable[[], "Figure"]) -> bytes:
     from matplotlib import style
 
     # Neither the user's style nor the time of day or a random number may decide the bytes.
-    with style.context("default"), matplotlib.rc_context({"svg.hashsalt": "opensloth"}):
+    with _drawing, style.context("default"), matplotlib.rc_context({"svg.hashsalt": "opensloth"}):
         out = io.BytesIO()
         drawn().savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     return out.getvalue()
+
+
+def prepare_to_draw() -> None:
+    """Import what drawing takes, which is most of the time of a first picture."""
+    import matplotlib.backends.backend_svg
+    import matplotlib.style  # noqa: F401
+
+    stacked(["loss"])
 
 
 def draw(shown: Sequence[Panel]) -> "Figure":

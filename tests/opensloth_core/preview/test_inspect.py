@@ -11,6 +11,7 @@ from opensloth_core.api import PreparedData
 from opensloth_core.errors import ConfigError
 from opensloth_core.preview.artifact import inspect
 from opensloth_core.preview.card import data_card
+from opensloth_core.preview.preview import Preview
 from opensloth_core.store.prepared import prepared_dir
 
 Prepared = Callable[..., PreparedData]
@@ -110,3 +111,13 @@ def test_a_card_names_data_settings_and_ledger_and_keeps_its_table(prepared: Pre
     assert "**Rows**: 6 read = 6 kept" in card
     table = [line for line in card.splitlines() if line.startswith("|")]
     assert {line.count("|") for line in table} == {3}
+
+
+def test_a_card_with_examples_shows_what_is_trained_in_bold(prepared: Prepared, tiny_model_dir: Path) -> None:
+    made = prepared([{"prompt": "a | b?", "completion": "*c* it is."}, {"prompt": "d?", "completion": "e."}])
+    card = data_card(made.manifest, Preview.of(made.folder, made.manifest, tiny_model_dir, 3))
+    assert "**Example 2**" in card and "**Example 3**" not in card
+    assert "**\\*c\\* it is.&lt;\\|im_end\\|&gt;**" in card
+    assert "a \\| b?" in card and "**a" not in card
+    for name, value in made.manifest.parts.items():
+        assert f"| {name} | `{value}` |" in card or not value
