@@ -16,12 +16,12 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+from flows.server_database import database_to_itself, lock_when_transactions_begin
 from opensloth_core.errors import TrainingError
 from opensloth_core.runs.events import EventLog
-from opensloth_core.store.file_lock import lock_file
 
 STOP_SECONDS = 5.0
 """How long the server may take to end once its standard input has."""
@@ -31,17 +31,21 @@ POLL_SECONDS = 0.2
 
 
 @asynccontextmanager
-async def own_server(events: EventLog) -> AsyncIterator[str]:
+async def own_server(events: EventLog, server: "OwnServer | None" = None) -> AsyncIterator[str]:
     """Gives the address of the API of a new server, which is started again should it die.
 
     It is left running for what Prefect still sends when this process exits, and ends after that.
 
+    Args:
+        server: one that was launched already.
+
     Raises:
         TrainingError: it does not start.
     """
-    server = _OwnServer()
-    atexit.register(server.stop)
-    await server.start()
+    if server is None:
+        server = OwnServer()
+        server.launch()
+    await server.wait_until_up()
     keeper = asyncio.create_task(_keep_up(server, events))
     try:
         yield f"http://127.0.0.1:{server.port}/api"
@@ -49,19 +53,20 @@ async def own_server(events: EventLog) -> AsyncIterator[str]:
         keeper.cancel()
 
 
-async def _keep_up(server: "_OwnServer", events: EventLog) -> None:
+async def _keep_up(server: "OwnServer", events: EventLog) -> None:
     for _ in range(MOST_RESTARTS):
         while server.is_up():
             await asyncio.sleep(POLL_SECONDS)
         events.message("the run's own Prefect server ended; starting it again", "warning")
         try:
-            await server.start()
+            server.launch()
+            await server.wait_until_up()
         except TrainingError as err:
             events.message(f"{err}; the run goes on without", "warning")
             return
 
 
-class _OwnServer:
+class OwnServer:
     """The process of the server."""
 
     port = 0
@@ -69,16 +74,14 @@ class _OwnServer:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        atexit.register(self.stop)
 
-    async def start(self) -> None:
-        """Start the server and wait until it answers."""
-        from prefect.settings import PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS, get_current_settings
-
-        self._process = process = subprocess.Popen(
+    def launch(self) -> None:
+        """Start the process. It needs seconds until it answers, in which this one may import Prefect."""
+        self._process = subprocess.Popen(
             [sys.executable, "-m", "flows.own_server", str(self.port)],
             env={
                 **os.environ,
-                **get_current_settings().to_environment_variables(exclude_unset=True),
                 # As Prefect starts the servers that come and go: no web page, and fewer services.
                 "PREFECT_UI_ENABLED": "0",
                 "PREFECT__SERVER_EPHEMERAL": "1",
@@ -88,7 +91,17 @@ class _OwnServer:
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
-        assert process.stdout is not None
+
+    async def wait_until_up(self) -> None:
+        """Wait until the server answers.
+
+        Raises:
+            TrainingError: it does not start.
+        """
+        from prefect.settings import PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS
+
+        process = self._process
+        assert process is not None and process.stdout is not None, "launched before"
         seconds = PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value()
         try:
             line = await asyncio.wait_for(asyncio.to_thread(process.stdout.readline), seconds)
@@ -104,7 +117,7 @@ class _OwnServer:
         if not line:
             raise TrainingError(
                 f"Prefect's server did not start: it ended with code {process.wait()}; run again, or keep "
-                "one up with prefect server start and set PREFECT_API_URL"
+                "one up with os-train server start"
             )
         self.port = int(line)
 
@@ -143,36 +156,18 @@ def serve(port: int) -> None:
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            with _database_to_itself():
+            with database_to_itself():
                 await super().startup(sockets)
             if self.started:
                 print(listener.getsockname()[1], file=answers, flush=True)
 
+    lock_when_transactions_begin()
     server = Server(
         uvicorn.Config("prefect.server.api.server:create_app", factory=True, log_level="error", lifespan="on")
     )
     threading.Thread(target=end_with_input, name="end with input", daemon=True).start()
     listener = socket.create_server(("127.0.0.1", port))
     server.run(sockets=[listener])
-
-
-@contextmanager
-def _database_to_itself() -> Iterator[None]:
-    """Have servers that start at the same time do so one after the other.
-
-    Each brings their database up to date, without asking whether another does just that: of four that made a
-    new one together, up to three ended with "duplicate column" or the like.
-    """
-    from prefect.settings import PREFECT_HOME
-
-    home = PREFECT_HOME.value()
-    home.mkdir(parents=True, exist_ok=True)
-    descriptor = lock_file(home / "opensloth-start.lock", wait=True)
-    try:
-        yield
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
 
 
 if __name__ == "__main__":

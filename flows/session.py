@@ -11,12 +11,18 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from pathlib import Path
 
-from flows.own_server import own_server
+from flows.own_server import OwnServer, own_server
+from flows.server.ask import answer_of
+from flows.server.record import read_record
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.doctor.server import server_url
 from opensloth_core.errors import TrainingError
 from opensloth_core.runs.abandoned import how_ended
 from opensloth_core.runs.directory import RunDirectory
+from opensloth_core.runs.events import EventLog
+
+Flow = Callable[[], Awaitable[object]]
 
 DEFAULTS = {
     # A cold server took 22-27 s on two cores, beyond Prefect's own limit of 20; four at once on busy ones
@@ -34,27 +40,33 @@ DEFAULTS = {
 def run_finetune(config: OpenSlothConfig, run_dir: Path) -> None:
     """Run the flow of the configuration's method; see `_run`."""
 
-    async def run() -> None:
+    def load() -> Flow:
         from flows.finetune import FLOWS
 
-        await FLOWS[config.method](config, run_dir=run_dir)
+        return lambda: FLOWS[config.method](config, run_dir=run_dir)
 
-    _run(run, run_dir)
+    _run(load, run_dir)
 
 
 def run_prepare_data(config: DatasetPrepConfig, run_dir: Path) -> None:
     """Run the flow that prepares data; see `_run`."""
 
-    async def run() -> None:
+    def load() -> Flow:
         from flows.prepare import prepare_data
 
-        await prepare_data(config, run_dir)
+        return lambda: prepare_data(config, run_dir)
 
-    _run(run, run_dir)
+    _run(load, run_dir)
 
 
-def _run(flow: Callable[[], Awaitable[None]], run_dir: Path) -> None:
-    """Run a flow here, on the configured server or an ephemeral one.
+def set_defaults() -> None:
+    """Put our settings for Prefect into the environment; call it before Prefect is imported."""
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+
+
+def _run(load: Callable[[], Flow], run_dir: Path) -> None:
+    """Run a flow here, on a server that is up or on an ephemeral one.
 
     The flow has a thread of its own, so that Prefect, which turns SIGTERM into a crash, leaves the
     signals to this one: whatever is raised here meanwhile cancels the flow, which ends its ranks.
@@ -63,9 +75,8 @@ def _run(flow: Callable[[], Awaitable[None]], run_dir: Path) -> None:
         OpenSlothError: the run failed.
         KeyboardInterrupt: the run was interrupted, and has ended.
     """
-    for name, value in DEFAULTS.items():
-        os.environ.setdefault(name, value)
-    thread = _FlowThread(flow, run_dir)
+    set_defaults()
+    thread = _FlowThread(load, run_dir)
     thread.start()
     try:
         thread.outcome.result()
@@ -79,11 +90,11 @@ def _run(flow: Callable[[], Awaitable[None]], run_dir: Path) -> None:
 class _FlowThread(threading.Thread):
     """Runs a flow in an event loop of its own."""
 
-    def __init__(self, flow: Callable[[], Awaitable[None]], run_dir: Path) -> None:
+    def __init__(self, load: Callable[[], Flow], run_dir: Path) -> None:
         # A second interrupt does not wait for it; the kernel ends the ranks then.
         super().__init__(name="flow", daemon=True)
         self.outcome: Future[None] = Future()
-        self._flow = flow
+        self._load = load
         self._run_dir = run_dir
         self._loop = asyncio.new_event_loop()
         self._task = self._loop.create_task(self._on_a_server())
@@ -102,26 +113,37 @@ class _FlowThread(threading.Thread):
 
     async def _on_a_server(self) -> None:
         events = RunDirectory(self._run_dir).events
+        address, server = server_url() or _kept_server(events), None
+        if address is None:
+            # It starts while Prefect is imported here.
+            server = OwnServer()
+            server.launch()
         events.message("starting Prefect")
         from prefect.settings import PREFECT_API_URL, temporary_settings
 
-        if PREFECT_API_URL.value():
-            await self._as_recorded(PREFECT_API_URL.value())
+        # Prefect may be configured in more places than were looked at.
+        address = PREFECT_API_URL.value() or address
+        flow = self._load()
+        if address is not None:
+            if server is not None:
+                server.stop()
+            with temporary_settings({PREFECT_API_URL: address}):
+                await self._as_recorded(flow, address)
             return
         events.message(
-            "no Prefect server is configured, so this run has one of its own while it lasts; "
-            "to see runs in a web page: prefect server start, and set PREFECT_API_URL to what it prints"
+            "no Prefect server is up, so this run has one of its own while it lasts; "
+            "to keep one, with a web page of all runs: os-train server start"
         )
-        async with own_server(events) as address:
+        async with own_server(events, server) as address:
             with temporary_settings({PREFECT_API_URL: address}):
-                await self._as_recorded(address)
+                await self._as_recorded(flow, address)
 
-    async def _as_recorded(self, address: str) -> None:
+    async def _as_recorded(self, flow: Flow, address: str) -> None:
         """Run the flow. How it ended is the record's to say where Prefect's server does not answer."""
         import httpx
 
         try:
-            await self._flow()
+            await flow()
         except httpx.HTTPError as err:
             run = RunDirectory(self._run_dir)
             end = how_ended(run)
@@ -135,3 +157,21 @@ class _FlowThread(threading.Thread):
             run.events.message(
                 f"{reason}: its page shows the end of this run once another one has started", "warning"
             )
+
+
+def _kept_server(events: EventLog) -> str | None:
+    """Address of the server that `os-train server` keeps; None where there is none to be used."""
+    record = read_record()
+    if record is None or record.state == "stopping":
+        return None
+    answer = answer_of(record.address)
+    if answer == "up":
+        return record.address
+    why = {
+        "password": "asks for a password (set PREFECT_API_AUTH_STRING)",
+        "down": "does not answer (os-train server status)"
+        if record.state == "up"
+        else "is just being started",
+    }[answer]
+    events.message(f"the Prefect server {record.address} {why}; going on without it", "warning")
+    return None

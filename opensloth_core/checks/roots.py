@@ -187,7 +187,9 @@ def _begins_with(url: str, opened: str) -> bool:
 
 def _refused(error: type[OpenSlothError], what: str, roots: list[Path], variable: str) -> OpenSlothError:
     verb = "write to" if variable == OUTPUT_ROOTS_VARIABLE else "read"
+    flag = "--output-root" if variable == OUTPUT_ROOTS_VARIABLE else "--root"
     return error(
         f"{what}: leads outside of what runs of this server may {verb}: {', '.join(map(str, roots))}. "
-        f"Who runs the worker opens more with {variable}=/folder:/another in its environment"
+        f"Who runs the worker opens more with {variable}=/folder:/another in its environment, "
+        f"or by os-train server start {flag} /folder"
     )

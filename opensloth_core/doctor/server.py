@@ -15,7 +15,7 @@ from opensloth_core.runs.report.redact import redacted
 NAME = "server"
 ANSWER_SECONDS = 4.0
 
-_KEEP_ONE = "to keep one: prefect server start, and set PREFECT_API_URL to what it prints"
+_KEEP_ONE = "to keep one that runs share, with a page: os-train server start"
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def check_server() -> Finding:
     """The server's own page of health."""
     url = server_url()
     if url is None:
-        return note(NAME, f"none is configured: each run starts one of its own, 10-30 s; {_KEEP_ONE}")
+        return note(NAME, f"none is configured: a run starts one of its own, in 7-30 s; {_KEEP_ONE}")
     shown = redacted(url)
     try:
         answer = ask(url)
@@ -41,7 +41,7 @@ def check_server() -> Finding:
         return error(
             NAME,
             f"{shown} does not answer: {why}",
-            "start it (prefect server start), or unset PREFECT_API_URL",
+            "start it, or unset PREFECT_API_URL and let os-train server start keep one",
         )
     except ValueError as err:
         return error(NAME, f"PREFECT_API_URL {shown}: {err}", "give it as http://127.0.0.1:4200/api")

@@ -136,7 +136,7 @@ def test_ranks_that_take_too_long_are_ended() -> None:
 
 def test_without_a_configured_server_it_says_how_to_keep_one() -> None:
     finding = check_server()
-    assert finding.mark == "note" and "prefect server start" in finding.text
+    assert finding.mark == "note" and "os-train server start" in finding.text
 
 
 def test_a_server_that_answers_is_well_and_is_given_the_key(answering, monkeypatch) -> None:

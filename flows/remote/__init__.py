@@ -1,0 +1,1 @@
+"""Runs that a server starts for a command: submitted, followed, cancelled."""

@@ -1,0 +1,68 @@
+"""Asks a server for a run of one of its deployments."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from flows.parameters import parameters_of
+from flows.server.record import POOL
+from opensloth_core.config.data import DatasetPrepConfig
+from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A run that a server was asked for."""
+
+    id: UUID
+    name: str
+    page: str
+    """Where the web page shows it."""
+
+
+def submit(client: Any, config: DatasetPrepConfig, resume: str | None, allow_drift: bool) -> Submitted:
+    """Ask for a run of a configuration.
+
+    Raises:
+        ConfigError: the server lacks the deployment, or refuses the parameters.
+    """
+    from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+
+    is_training = isinstance(config, OpenSlothConfig)
+    deployment_name = f"finetune-{config.method}/local" if is_training else "prepare-data/local-data"
+    name = config.title if isinstance(config, OpenSlothConfig) else f"data · {config.data_title}"
+    parameters = parameters_of(config)
+    if is_training:
+        # Said also where it is not: the deployment's own default resumes.
+        parameters |= {"resume": resume, "allow_drift": allow_drift}
+    address = str(client.api_url).rstrip("/")
+    try:
+        deployment = client.read_deployment_by_name(deployment_name)
+        run = client.create_flow_run_from_deployment(deployment.id, parameters=parameters, name=name)
+    except ObjectNotFound as err:
+        raise ConfigError(
+            f"--remote: {address} has no deployment {deployment_name}; os-train server start registers them, "
+            "for other servers see deployments/README.md"
+        ) from err
+    except PrefectHTTPStatusError as err:
+        raise ConfigError(f"--remote: {address} refuses the run: {_reason(err)}") from err
+    return Submitted(run.id, name, f"{address.removesuffix('/api')}/runs/flow-run/{run.id}")
+
+
+def has_worker(client: Any) -> bool:
+    """Whether a worker of the pool says that it is there."""
+    from prefect.exceptions import ObjectNotFound
+
+    try:
+        workers = client.read_workers_for_work_pool(POOL)
+    except ObjectNotFound:
+        return False
+    return any(worker.status == "ONLINE" for worker in workers)
+
+
+def _reason(err: Any) -> str:
+    try:
+        return " ".join(str(err.response.json()["detail"]).split())[:300]
+    except (ValueError, KeyError, TypeError):
+        return f"status {err.response.status_code}"

@@ -1,0 +1,58 @@
+"""`--remote` as far as nothing is submitted: paths, and what is refused before."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.cli.main import main
+from flows.cli.os_data import OS_DATA
+from flows.cli.os_train import OS_TRAIN
+from flows.remote.paths import with_absolute_paths
+from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def no_server(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_paths_are_resolved_and_names_stay_names(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").touch()
+    (tmp_path / "base").mkdir()
+    config = OpenSlothConfig(
+        data=["a.jsonl", "parts/*.jsonl", "org/name", "s3://b/c.jsonl"], model="base", output=Path("out")
+    )
+    resolved = with_absolute_paths(config)
+    assert resolved.data == (
+        f"{tmp_path}/a.jsonl", f"{tmp_path}/parts/*.jsonl", "org/name", "s3://b/c.jsonl",
+    )  # fmt: skip
+    assert (resolved.model, resolved.output) == (f"{tmp_path}/base", tmp_path / "out")
+    assert with_absolute_paths(config.model_copy(update={"model": "org/base"})).model == "org/base"
+    # What was not given stays so.
+    assert resolved.model_fields_set == config.model_fields_set
+
+
+def test_a_url_with_a_password_is_not_submitted() -> None:
+    config = OpenSlothConfig(data="https://me:secret@host/a.jsonl", model="org/base")
+    with pytest.raises(ConfigError, match=r"https://\*\*\*@host/a.jsonl: holds a password"):
+        with_absolute_paths(config)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--remote"], "no server is up to submit to; start one: os-train server start"),
+        (["--detach"], "--detach: has a meaning with --remote only"),
+        (["--remote", "--seed", "-1"], "--seed"),
+    ],
+)
+def test_what_cannot_be_submitted_is_one_line(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for program, first in ((OS_TRAIN, ["sft"]), (OS_DATA, [])):
+        assert main(program, [*first, "a.jsonl", "--model", "org/base", *words]) == 2
+        err = capsys.readouterr().err
+        assert message in err and err.count("\n") == 1
