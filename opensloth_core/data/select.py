@@ -38,29 +38,33 @@ def held_out(group_R: npt.NDArray[np.uint64], size: float, seed: int) -> Mask:
     """Which of some rows are held out, shape [R].
 
     Whole groups of rows with the same prompt, so that no prompt is on both sides. A group's turn
-    depends on its content and the seed, so rows that are added later move none to the other side,
-    apart from those at the limit.
+    depends on its content and the seed. With a share it depends on nothing else: a row stays on its side
+    whatever is added, removed or put in another order, so that models of data that grows can be compared
+    on rows that none of them was trained on. With a number of rows, those at the limit do move.
 
     Args:
         group_R: number of each row's group.
-        size: a share below 1 or a number of rows.
+        size: a share below 1, which each group has as its chance, or a number of rows.
 
     Raises:
         DataError: nothing would be left to train on, or to hold out.
     """
-    num_rows = len(group_R)
-    wanted = round(size * num_rows) if size < 1 else int(size)
     groups, group_index_R, sizes = np.unique(group_R, return_inverse=True, return_counts=True)
-    order = np.argsort(_mixed(groups, seed), kind="stable")
-    # The group that crosses the limit is in; where it is the only one, the other side is empty.
-    before = np.cumsum(sizes[order]) - sizes[order]
-    chosen = np.zeros(len(groups), np.bool_)
-    chosen[order[before < wanted]] = True
+    turn = _mixed(groups, seed)
+    if size < 1:
+        chosen = turn < np.uint64(int(size * 2**64))
+    else:
+        order = np.argsort(turn, kind="stable")
+        # The group that crosses the limit is in; where it is the only one, the other side is empty.
+        before = np.cumsum(sizes[order]) - sizes[order]
+        chosen = np.zeros(len(groups), np.bool_)
+        chosen[order[before < int(size)]] = True
     held_R: Mask = chosen[group_index_R]
     if not held_R.any() or held_R.all():
         raise DataError(
-            f"eval_size {size:g}: of {num_rows} usable rows with {len(groups)} different prompts it would "
-            f"hold out {held_R.sum()}; give a size that leaves rows on both sides"
+            f"eval_size {size:g}: of {len(group_R)} usable rows with {len(groups)} different prompts it "
+            f"would hold out {held_R.sum()}; give a size that leaves rows on both sides"
+            f"{', such as a number of rows' if size < 1 else ''}"
         )
     return held_R
 

@@ -20,7 +20,7 @@ def test_what_is_held_out_has_no_prompt_in_common_with_what_is_trained(
 ) -> None:
     # 20 questions with five different answers each, and some rows twice.
     rows = [{"question": f"Q{n % 20}?", "answer": f"A{n}."} for n in range(100)]
-    found = prepared(jsonl([*rows, *rows[:30]]), eval_size=0.2)
+    found = prepared(jsonl([*rows, *rows[:30]]), eval_size=26)
     trained, held = found.examples(), found.examples(found.table("eval.arrow"))
     assert len(trained) + len(held) == 130
     assert not prompts(trained) & prompts(held)
@@ -62,3 +62,19 @@ def test_one_prompt_cannot_be_on_both_sides(jsonl: Write, error: Refuse) -> None
         "eval_size 2: of 10 usable rows with 1 different prompts it would hold out 10; give a size that "
         "leaves rows on both sides"
     )
+
+
+def test_data_that_grows_and_is_shuffled_moves_no_row_to_training(jsonl: Write, prepared: Prepare) -> None:
+    """What a model of earlier data was measured on, one of later data never trains on; nor does it train on
+    another answer to it, or on a second copy."""
+    first = [question(number) for number in range(60)]
+    before = prepared(jsonl(first), eval_size=0.2)
+    copies = [*first[::-1], *first[:20], *(row | {"answer": "Another."} for row in first)]
+    later = prepared(jsonl([question(number) for number in range(60, 200)] + copies), eval_size=0.2)
+    trained, held = prompts(before.examples()), prompts(before.examples(before.table("eval.arrow")))
+    trained_later = prompts(later.examples())
+    held_later = prompts(later.examples(later.table("eval.arrow")))
+    assert len(trained) + len(held) == 60 and held
+    assert held <= held_later and trained <= trained_later
+    assert not held_later & (trained | trained_later)
+    assert later.ledger.rows_kept + later.ledger.rows_held_out == 280

@@ -37,7 +37,7 @@ def test_preference_pairs_are_dealt_evenly_with_their_prompt_once(jsonl: Write, 
 
 def test_pairs_of_one_prompt_are_held_out_together(jsonl: Write, prepared: Prepare) -> None:
     rows = [pair(number % 10) | {"rejected": f"No {number}."} for number in range(40)]
-    found = prepared(jsonl(rows), method="dpo", eval_size=0.1)
+    found = prepared(jsonl(rows), method="dpo", eval_size=4)
     held = {tuple(row["prompt_ids"]) for row in found.table("eval.arrow")}
     assert len(found.table("eval.arrow")) == 4 and len(held) == 1
     assert not held & {tuple(row["prompt_ids"]) for row in found.rows}

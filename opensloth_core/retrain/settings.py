@@ -1,0 +1,41 @@
+"""The configuration of a training that is repeated as its data grows."""
+
+from pathlib import Path
+
+from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.errors import ConfigError
+
+EVAL_SIZE = 0.1
+"""Share of the rows that is held out where the configuration does not say."""
+
+_ELSEWHERE = ("output", "data_output", "init_from", "pretrained_lora")
+
+
+def retraining_config(config: OpenSlothConfig) -> OpenSlothConfig:
+    """The configuration with a share of the rows held out.
+
+    Raises:
+        ConfigError: a setting with which models of different data cannot be compared or kept.
+    """
+    for name in _ELSEWHERE:
+        if getattr(config, name) is not None:
+            raise ConfigError(
+                f"{name} {getattr(config, name)}: has no meaning for retraining, which keeps its models "
+                "under their name and starts from model, or with warm_start from the promoted one; drop it"
+            )
+    if config.finetuning_type == "full" or config.merge_lora:
+        what = "merge_lora" if config.merge_lora else "finetuning_type full"
+        raise ConfigError(f"{what}: retraining compares adapters of one model; use lora or qlora")
+    if config.eval_size is None:
+        return config.model_copy(update={"eval_size": EVAL_SIZE})
+    if config.eval_size >= 1:
+        raise ConfigError(
+            f"eval_size {config.eval_size:g}: of a number of rows, which ones changes as data grows, and the "
+            "promoted model may have been trained on them; give a share such as 10%"
+        )
+    return config
+
+
+def with_adapter(config: OpenSlothConfig, adapter_dir: Path | None) -> OpenSlothConfig:
+    """The configuration of a training that goes on with an adapter, if one is given."""
+    return config if adapter_dir is None else config.model_copy(update={"pretrained_lora": adapter_dir})

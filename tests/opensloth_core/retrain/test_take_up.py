@@ -1,0 +1,83 @@
+"""What a firing takes over from one that was killed."""
+
+from pathlib import Path
+
+import pytest
+
+from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.errors import ConfigError
+from opensloth_core.registry.records import PromotionRecord, Version, VersionManifest
+from opensloth_core.retrain.compared import check_comparable, earlier_rows
+from opensloth_core.retrain.fingerprint import SourceFingerprint
+from opensloth_core.retrain.take_up import unjudged_run
+from opensloth_core.retrain.workspace import Finished, Workspace
+
+FOUND = SourceFingerprint("ab12", "cd34", "0.1 of seed 42")
+
+
+def test_a_run_is_remembered_until_it_is_judged(home: Path) -> None:
+    workspace = Workspace("support-bot")
+    assert workspace.finished() is None
+    finished = Finished("sft-tiny", str(FOUND), "0001-ab12")
+    workspace.note_finished(finished)
+    assert Workspace("support-bot").finished() == finished
+    assert Workspace("another").finished() is None
+    workspace.forget_finished()
+    assert workspace.finished() is None
+
+
+def test_a_damaged_note_costs_a_training_and_no_error(home: Path) -> None:
+    workspace = Workspace("support-bot")
+    workspace.note_finished(Finished("sft-tiny", str(FOUND), None))
+    (workspace.path / "finished.json").write_text("{")
+    assert workspace.finished() is None
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "replacing"),
+    [
+        (SourceFingerprint("ffff", "cd34", "0.1 of seed 42"), "0001-ab12"),  # the data has grown meanwhile
+        (FOUND, "0002-cd34"),  # another version is in use by now
+        (FOUND, "0001-ab12"),  # the run is gone
+    ],
+)
+def test_a_run_of_another_source_or_against_another_version_is_not_taken(
+    home: Path, fingerprint: SourceFingerprint, replacing: str
+) -> None:
+    workspace = Workspace("support-bot")
+    workspace.note_finished(Finished("sft-tiny", str(FOUND), "0001-ab12"))
+    assert unjudged_run(workspace, fingerprint, replacing) is None
+
+
+def version(**record: object) -> Version:
+    given = {"run": "sft-1", "method": "sft", "base_model": "embedded", "time": 1.0, **record}
+    promotion = PromotionRecord.model_validate(given)
+    manifest = VersionManifest(files={}, id="0001-ab12", record=promotion, created=1.0)
+    return Version.of(manifest, "somewhere", None)
+
+
+CONFIG = OpenSlothConfig.of({"data": "a.jsonl", "model": "embedded", "eval_size": 0.1})
+
+
+def test_a_version_that_may_have_seen_what_is_held_out_now_is_not_compared(home: Path) -> None:
+    same = version(source_fingerprint="data 1 settings 2 held-out 0.1 of seed 42")
+    check_comparable(same, CONFIG, FOUND)
+    other = version(source_fingerprint="data 1 settings 2 held-out 0.1 of seed 7")
+    with pytest.raises(ConfigError, match="give eval_size and seed as they were, or another name"):
+        check_comparable(other, CONFIG, FOUND)
+
+
+def test_a_version_of_another_base_model_is_not_compared(home: Path) -> None:
+    with pytest.raises(ConfigError, match="version 0001-ab12 is an adapter of org/other"):
+        check_comparable(version(base_model="org/other"), CONFIG, FOUND)
+
+
+def test_what_cannot_be_said_of_a_version_made_by_hand_is_told(home: Path) -> None:
+    said: list[str] = []
+    assert earlier_rows(None, CONFIG, said.append) is None
+    assert not said
+    assert earlier_rows(version(), CONFIG, said.append) is None
+    assert "may have been trained on rows that are held out now" in said.pop()
+    made = version(source_fingerprint=str(FOUND), prepared_key="0" * 32)
+    assert earlier_rows(made, CONFIG, said.append) is None
+    assert "only the rows that are held out now are compared" in said.pop()
