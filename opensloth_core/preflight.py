@@ -1,19 +1,29 @@
-"""What can be known to fail before anything expensive starts."""
+"""What can be known to fail before anything expensive starts, all of it at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from opensloth_core.checks.architecture import check_architecture, check_tokenizer
+from opensloth_core.checks.devices import devices_in_use, unlike
+from opensloth_core.checks.disk import check_disk, disk_warnings
+from opensloth_core.checks.memory import check_memory, memory_warnings
 from opensloth_core.checks.outputs import check_apart, check_output
+from opensloth_core.checks.problems import Examination
 from opensloth_core.checks.rewards import check_rewards
 from opensloth_core.checks.settings import check_settings
 from opensloth_core.checks.trackers import check_trackers
+from opensloth_core.checks.versions import version_warnings
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.data.probe import probe
+from opensloth_core.data.read.input_file import InputFile
 from opensloth_core.data.read.inputs import find_inputs
-from opensloth_core.launch.devices import wanted_devices
+from opensloth_core.doctor.finding import Finding
+from opensloth_core.errors import OpenSlothError
+from opensloth_core.launch.devices import visible_gpus, wanted_devices
 from opensloth_core.models.locate import check_model
+from opensloth_core.models.present import has_tokenizer, present_folder
 from opensloth_core.models.start import (
     StartFolders,
     fetch_start,
@@ -21,6 +31,11 @@ from opensloth_core.models.start import (
     find_start,
     refuse_start,
 )
+from opensloth_core.plan.device import describe_devices
+from opensloth_core.plan.disk import disk_estimate
+from opensloth_core.plan.fit import find_fit, memory_model
+from opensloth_core.rewards.registry import find_reward
+from opensloth_core.store.adopt import check_given
 
 
 @dataclass(frozen=True)
@@ -32,6 +47,24 @@ class Preflight:
 
     devices: tuple[str, ...]
     """One torch device a rank, where no other run has any; what a run gets is known once it holds them."""
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What is wrong with a run, and what was found out on the way."""
+
+    problems: tuple[OpenSlothError, ...]
+    """Each would end the run."""
+
+    warnings: tuple[Finding, ...]
+    files: Sequence[InputFile] | None
+    """The files of the data; None where they cannot be had, or hold nothing that can be trained on."""
+
+    devices: tuple[str, ...] | None
+    """One torch device a rank; None where they cannot be had."""
+
+    has_model: bool
+    """Whether model and adapter are there and fit each other."""
 
 
 def preflight(config: OpenSlothConfig, say: Callable[[str], None] = lambda text: None) -> Preflight:
@@ -46,33 +79,35 @@ def preflight(config: OpenSlothConfig, say: Callable[[str], None] = lambda text:
         ModelError: no such model or adapter, or it cannot be fetched.
         StoreError: a folder cannot be written.
     """
-    devices = refuse_impossible(config)
-    return Preflight(fetch_start(config, say), devices)
+    found, examined = _examination(config)
+    found.refuse()
+    for finding in examined.warnings:
+        say(f"warning: {finding.check}: {finding.text}; {finding.remedy}")
+    assert examined.devices is not None, "a run without devices is refused"
+    return Preflight(fetch_start(config, say), examined.devices)
 
 
 def refuse_impossible(config: OpenSlothConfig) -> tuple[str, ...]:
-    """Check data, devices, settings, outputs and model without writing anything.
+    """Check data, devices, settings, outputs, model, memory and disk without writing anything.
 
     Gives the devices that the run would have if it were alone.
 
     Raises:
+        SeveralProblems: more than one of these.
         DataError: the input is missing, unreadable or empty, or holds nothing that can be trained on.
-        ConfigError: devices, batch numbers, rewards, trackers or an output folder cannot be had, or a
-            setting could not take effect.
+        ConfigError: devices, batch numbers, rewards, trackers or an output folder cannot be had, a setting
+            could not take effect, or memory or disk cannot hold what is asked for.
         ModelError: a model's or adapter's folder that is none, or a hub model that cannot be reached.
     """
-    files = find_inputs(config.data, config.split)
-    devices = wanted_devices(config).best
-    check_settings(config, on_cpu=devices[0] == "cpu")
-    check_trackers(config.training.report_to)
-    for name in ("output", "data_output"):
-        folder = getattr(config, name)
-        if folder is not None:
-            check_output(name, Path(folder))
-    check_apart(config.output, config.data_output)
-    refuse_start(config)
-    check_rewards(config, probe(files, config))
-    return devices
+    found, examined = _examination(config)
+    found.refuse()
+    assert examined.devices is not None, "a run without devices is refused"
+    return examined.devices
+
+
+def examine(config: OpenSlothConfig) -> Examined:
+    """Everything that `refuse_impossible` checks, and what it would warn of; nothing is raised or written."""
+    return _examination(config)[1]
 
 
 def data_preflight(config: DatasetPrepConfig, say: Callable[[str], None] = lambda text: None) -> Path:
@@ -96,12 +131,102 @@ def refuse_unpreparable(config: DatasetPrepConfig) -> None:
     Its GPUs are not looked for: data may be prepared for those of another machine.
 
     Raises:
+        SeveralProblems: more than one of these.
         DataError: the input is missing, unreadable or empty, or holds nothing that can be trained on.
         ConfigError: the output folder cannot be had.
         ModelError: a model folder that is none, or a hub model that cannot be reached.
     """
-    files = find_inputs(config.data, config.split)
+    found = Examination()
+    files = found.try_(lambda: find_inputs(config.data, config.split))
     if config.data_output is not None:
-        check_output("data_output", Path(config.data_output))
-    check_model(find_start(config.model).model)
-    probe(files, config)
+        folder = Path(config.data_output)
+        found.try_(lambda: check_output("data_output", folder))
+    found.try_(lambda: _check_model_of_data(config))
+    if files is not None:
+        found.try_(lambda: probe(files, config))
+    found.refuse()
+
+
+def _examination(config: OpenSlothConfig) -> tuple[Examination, Examined]:
+    """Runs every check whose own needs are met; what depends on something that was refused is left out."""
+    found = Examination()
+    files = _files(config, found)
+    wanted = found.try_(lambda: wanted_devices(config))
+    devices = None if wanted is None else wanted.best
+    on_cpu = not visible_gpus() if devices is None else devices[0] == "cpu"
+    found.try_(lambda: check_settings(config, on_cpu=on_cpu))
+    found.try_(lambda: check_trackers(config.training.report_to))
+    _check_outputs(config, found)
+    has_model = found.try_(lambda: _check_model(config)) is not None
+    rows = None if files is None else found.try_(lambda: probe(files, config))
+    if rows is not None:
+        found.try_(lambda: check_rewards(config, rows))
+    elif config.method == "grpo":
+        for choice in config.grpo.reward:
+            found.try_(lambda name=choice.name: find_reward(name))  # type: ignore[misc]
+    if devices is not None:
+        _check_room(config, devices, has_model, found)
+    found.warn(version_warnings())
+    usable = files if rows is not None else None
+    return found, Examined(tuple(found.problems), tuple(found.warnings), usable, devices, has_model)
+
+
+def _files(config: OpenSlothConfig, found: Examination) -> Sequence[InputFile] | None:
+    """The files of the data; none where data was prepared before, whose sources may be gone."""
+    if config.prepared is None:
+        return found.try_(lambda: find_inputs(config.data, config.split))
+    prepared = config.prepared
+    found.try_(lambda: check_given(prepared))
+    return None
+
+
+def _check_outputs(config: OpenSlothConfig, found: Examination) -> None:
+    for name in ("output", "data_output"):
+        folder = getattr(config, name)
+        if folder is not None:
+            found.try_(lambda name=name, folder=folder: check_output(name, Path(folder)))  # type: ignore[misc]
+    found.try_(lambda: check_apart(config.output, config.data_output))
+
+
+def _check_model(config: OpenSlothConfig) -> bool:
+    refuse_start(config)
+    start = find_start(config.model, config.pretrained_lora)
+    folder = present_folder(start.model)
+    if folder is not None:
+        check_architecture(folder, config.trust_remote_code)
+        _check_tokenizer(start.model, folder, None if start.adapter is None else start.adapter.folder)
+    return True
+
+
+def _check_model_of_data(config: DatasetPrepConfig) -> None:
+    start = find_start(config.model)
+    check_model(start.model)
+    folder = present_folder(start.model)
+    if folder is not None:
+        _check_tokenizer(start.model, folder, None if start.adapter is None else start.adapter.folder)
+
+
+def _check_tokenizer(model: str, folder: Path, adapter: Path | None) -> None:
+    # Of a hub model only the configuration may be here yet.
+    if Path(model).expanduser().absolute() != folder or (adapter is not None and has_tokenizer(adapter)):
+        return
+    check_tokenizer(folder)
+
+
+def _check_room(
+    config: OpenSlothConfig, devices: tuple[str, ...], has_model: bool, found: Examination
+) -> None:
+    """Memory and disk, as far as they can be told without reading the data."""
+    described = describe_devices(devices)
+    found.warn(devices_in_use(devices))
+    found.warn(unlike(described))
+    model = memory_model(config, described) if has_model else None
+    fit = find_fit(config, model, described, None)
+    on_gpu = described[0].on_gpu
+    found.try_(lambda: check_memory(config, fit, on_gpu))
+    if config.method == "sft":
+        # Packs are as long as they may be; how long pairs and prompts are only the data says.
+        found.warn(memory_warnings(config, fit, on_gpu))
+    disk = disk_estimate(config, model, None, is_cached=False, num_steps=None)
+    found.try_(lambda: check_disk(disk))
+    found.warn(disk_warnings(disk))

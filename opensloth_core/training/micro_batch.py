@@ -18,19 +18,11 @@ import torch
 
 from opensloth_core.config.batch import BatchPlan
 from opensloth_core.errors import TrainingError
+from opensloth_core.plan.step_units import SHARE, batch_of_size, default_units
 from opensloth_core.training.device_memory import DeviceMemory
 from opensloth_core.training.guard.memory import is_out_of_memory
 from opensloth_core.training.job import RankJob
 from opensloth_core.training.recompute import set_gradient_checkpointing
-
-SHARE = 0.85
-"""Of the device's memory; the rest is for fragments, and for what evaluation and saving need."""
-
-MOST_UNITS, LEAST_UNITS = 16, 2
-"""Units in a step of a rank where nobody says how many: as many as keep a GPU busy, fewer of little data."""
-
-LEAST_STEPS = 50
-"""Optimizer steps that little data is divided into, as long as `LEAST_UNITS` are left."""
 
 MAX_PROBE_SECONDS = 5.0
 """A micro-batch that takes longer keeps the device busy; larger ones would gain nothing but waiting."""
@@ -82,12 +74,6 @@ def _on_the_line(good: list[Probe]) -> int:
     return large.size + int((SHARE - large.share) / per_unit) if per_unit > 0 else 2 * large.size
 
 
-def batch_of_size(most: int, per_rank: int, world_size: int) -> BatchPlan:
-    """The batch numbers with the largest micro-batch up to `most` that keeps a rank's units in a step."""
-    size = max(size for size in range(1, most + 1) if per_rank % size == 0)
-    return BatchPlan(size, per_rank // size, world_size)
-
-
 @dataclass(frozen=True)
 class Measured:
     """What fits, and is fastest of what fits."""
@@ -106,22 +92,6 @@ class Measured:
             f"micro-batches of {size}, {times} in a step, activations {activations}: "
             f"{self.share:.0%} of memory at the peak"
         )
-
-
-def default_units(num_units: int, epochs: float, max_steps: int | None, world_size: int) -> int:
-    """Units of a rank in a step where no global batch is given: a power of two.
-
-    Args:
-        num_units: in the training data.
-        epochs: passes over them, where `max_steps` is not given.
-        max_steps: optimizer steps, if they were counted.
-        world_size: ranks.
-    """
-    steps = 1 if max_steps else LEAST_STEPS
-    passes = 1.0 if max_steps else epochs
-    enough = int(num_units * passes / (steps * world_size))
-    units = min(MOST_UNITS, max(LEAST_UNITS, enough))
-    return 1 << (units.bit_length() - 1)
 
 
 def measure(trainer: Any, job: RankJob, batch: BatchPlan | None = None) -> Measured:

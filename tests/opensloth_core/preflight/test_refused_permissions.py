@@ -17,29 +17,44 @@ def open_dir() -> Iterator[Path]:
         yield Path(name)
 
 
-def test_a_file_that_only_others_may_read(refused_to_nobody: Refused, open_dir: Path) -> None:
+ROW = '{"question": "a", "answer": "b"}\n'
+
+
+@pytest.fixture
+def model(open_dir: Path) -> str:
+    """A model's folder that everybody may read."""
+    folder = open_dir / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    (folder / "tokenizer.json").write_text("{}")
+    return str(folder)
+
+
+def test_a_file_that_only_others_may_read(refused_to_nobody: Refused, open_dir: Path, model: str) -> None:
     path = open_dir / "train.jsonl"
-    path.write_text("{}")
+    path.write_text(ROW)
     path.chmod(0o600)
-    assert refused_to_nobody(data=str(path), model="m") == f"{path}: cannot be read: Permission denied"
+    assert refused_to_nobody(data=str(path), model=model) == f"{path}: cannot be read: Permission denied"
 
 
-def test_what_lies_in_a_folder_that_only_others_may_enter(refused_to_nobody: Refused, open_dir: Path) -> None:
+def test_what_lies_in_a_folder_that_only_others_may_enter(
+    refused_to_nobody: Refused, open_dir: Path, model: str
+) -> None:
     data = open_dir / "train.jsonl"
-    data.write_text("{}")
+    data.write_text(ROW)
     (open_dir / "private" / "folder").mkdir(parents=True)
     (open_dir / "private").chmod(0o700)
     inside = open_dir / "private" / "folder"
     denied = f"{inside}: cannot be read: Permission denied"
-    assert refused_to_nobody(data=str(inside), model="m") == denied
+    assert refused_to_nobody(data=str(inside), model=model) == denied
     assert refused_to_nobody(data=str(data), model=str(inside)) == denied
-    assert refused_to_nobody(data=str(data), model="m", output=str(inside)) == f"output {denied}"
+    assert refused_to_nobody(data=str(data), model=model, output=str(inside)) == f"output {denied}"
 
 
-def test_an_output_in_a_folder_of_others(refused_to_nobody: Refused, open_dir: Path) -> None:
+def test_an_output_in_a_folder_of_others(refused_to_nobody: Refused, open_dir: Path, model: str) -> None:
     data = open_dir / "train.jsonl"
-    data.write_text("{}")
+    data.write_text(ROW)
     output = open_dir / "out"
-    assert refused_to_nobody(data=str(data), model="m", output=str(output)) == (
+    assert refused_to_nobody(data=str(data), model=model, output=str(output)) == (
         f"output {output}: cannot write to {open_dir}: Permission denied"
     )

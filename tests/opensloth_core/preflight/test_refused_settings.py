@@ -75,7 +75,8 @@ def test_evaluation_steps_with_rows_held_out_pass(values: dict[str, Any], data: 
     assert refuse_impossible(OpenSlothConfig.of(config)) == ("cpu",)
 
 
-def test_dropout_of_an_adapter_that_dpo_trains(refused: Refused) -> None:
+def test_dropout_of_an_adapter_that_dpo_trains(refused: Refused, data: Path) -> None:
+    data.write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n')
     message = refused(ConfigError, method="dpo", lora={"lora_dropout": 0.1})
     assert message.startswith("lora_dropout 0.1: dpo compares log-probabilities")
 

@@ -5,8 +5,9 @@ import math
 import pytest
 
 from opensloth_core.config.batch import BatchPlan
+from opensloth_core.plan.step_units import batch_of_size, default_units
 from opensloth_core.training.device_memory import DeviceMemory
-from opensloth_core.training.micro_batch import Probe, batch_of_size, default_units, largest_batch
+from opensloth_core.training.micro_batch import Probe, largest_batch
 
 
 class Device:

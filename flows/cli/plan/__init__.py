@@ -1,0 +1,1 @@
+"""`os-train plan` and `--dry-run`."""

@@ -1,0 +1,117 @@
+"""The plan of a run: what it estimates is what preparing finds, and it does nothing."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opensloth_core.api import run_prepare_data
+from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.plan.plan import Plan, make_plan
+from opensloth_core.runs.directory import Launch, RunDirectory
+from opensloth_core.training.plan import training_plan
+
+PlanOf = Callable[..., Plan]
+
+HEAVY = """
+import json, sys
+from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.plan.plan import make_plan
+plan = make_plan(OpenSlothConfig.of(json.loads(sys.argv[1])))
+heavy = sorted({"torch", "transformers", "prefect"} & set(sys.modules))
+print(json.dumps([plan.would_run, plan.num_steps, heavy]))
+"""
+
+
+@pytest.fixture
+def values(chat_data: Path, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    return {"data": str(chat_data), "model": str(tiny_model_dir), "gpus": 1, "max_seq_length": 192}
+
+
+@pytest.fixture
+def plan_of(values: dict[str, Any]) -> PlanOf:
+    return lambda **changes: make_plan(OpenSlothConfig.of(values | changes))
+
+
+def test_the_estimate_of_a_small_input_is_what_preparing_it_finds(
+    plan_of: PlanOf, values: dict[str, Any], home: Path
+) -> None:
+    """And it writes nothing; once the data is there, rows and tokens are counted."""
+    before = plan_of()
+    assert not home.exists()
+    assert before.would_run and before.data is not None and before.facts is not None
+    assert before.data.found is None and before.facts.is_exact is False
+
+    run_prepare_data(values)
+    after = plan_of()
+    assert after.data is not None and after.data.found is not None and after.facts is not None
+    assert after.data.key == before.data.key
+    assert after.facts.is_exact
+    told = ("rows", "rows_trained", "tokens", "units")
+    assert [getattr(before.facts, name) for name in told] == [getattr(after.facts, name) for name in told]
+    assert after.disk is not None and after.disk.prepared == 0
+
+
+def test_steps_are_those_of_the_training_plan(plan_of: PlanOf, home: Path) -> None:
+    import numpy as np
+
+    for training in ({"epochs": 2.5, "batch_size": 4}, {"max_steps": 7}, {"global_batch_size": 6}):
+        plan = plan_of(training=training)
+        assert plan.fit is not None and plan.facts is not None
+        units = np.full(plan.facts.units, 192)
+        epochs, max_steps = float(training.get("epochs", 1)), training.get("max_steps")
+        real = training_plan(units, units, plan.fit.batch, epochs, max_steps, seed=0)  # type: ignore[arg-type]
+        assert plan.num_steps == real.num_steps
+
+
+def test_half_of_a_sample_is_half_of_the_tokens(plan_of: PlanOf, home: Path) -> None:
+    whole, half = plan_of().facts, plan_of(samples=20).facts
+    assert whole is not None and half is not None
+    assert (half.rows, half.rows_trained) == (40, 20)
+    assert half.tokens == pytest.approx(whole.tokens / 2, abs=1)
+
+
+def test_all_that_can_be_told_is_told_beside_what_is_wrong(
+    plan_of: PlanOf, home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("")
+    plan = plan_of(output=str(tmp_path / "taken"), finetuning_type="qlora")
+    assert [str(problem).partition(":")[0] for problem in plan.problems] == [
+        "finetuning_type qlora",
+        f"output {tmp_path / 'taken'}",
+    ]
+    assert plan.facts is not None and plan.fit is not None and plan.fit.memory is not None
+
+
+def test_a_model_that_is_missing_leaves_the_data_unknown(plan_of: PlanOf, home: Path) -> None:
+    plan = plan_of(model="/no/model")
+    assert [str(problem) for problem in plan.problems] == ["/no/model: no such model folder"]
+    assert plan.data is None and plan.num_steps is None
+
+
+def test_the_time_is_that_of_the_newest_run_of_the_same_kind(plan_of: PlanOf, home: Path) -> None:
+    config = plan_of().config
+    for model, seconds in ((config.model, 20.0), ("other", 1.0)):
+        run = RunDirectory.create(config.model_copy(update={"model": model}))
+        run.write_launch(Launch("m", ("cpu",), "k"))
+        run.events.write("result", steps=10, seconds=seconds, final_loss=1.0, tokens_per_second=50.0)
+    plan = plan_of(training={"max_steps": 4, "batch_size": 1})
+    assert plan.time is not None and plan.facts is not None
+    # Four packs at 50 tokens a second.
+    assert plan.time.seconds == pytest.approx(4 * plan.facts.tokens / plan.facts.units / 50)
+    assert plan.time.run.startswith("sft-tiny_llama-")
+    assert plan_of(gpus=2).time is None
+    assert plan_of(max_seq_length=256).time is None
+
+
+def test_a_plan_imports_neither_torch_nor_prefect(values: dict[str, Any], home: Path) -> None:
+    words = [sys.executable, "-c", HEAVY, json.dumps(values)]
+    told = subprocess.run(words, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
+    would_run, num_steps, heavy = json.loads(told.stdout)
+    assert would_run and num_steps > 0
+    assert heavy == []

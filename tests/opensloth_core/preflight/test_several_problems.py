@@ -1,0 +1,77 @@
+"""What is wrong is said all at once; what depends on something that is wrong is left out."""
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opensloth_core.checks.problems import SeveralProblems
+from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.errors import ConfigError, DataError, ModelError
+from opensloth_core.preflight import examine, refuse_impossible, refuse_unpreparable
+
+Refused = Callable[..., str]
+
+
+def test_data_missing_devices_wrong_and_output_taken_are_said_in_one_go(
+    values: dict[str, Any], tmp_path: Path, home: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "kept").touch()
+    wrong = {
+        "data": "nope.jsonl",
+        "gpus": 10_000,
+        "output": str(tmp_path / "out"),
+        "finetuning_type": "qlora",
+    }
+    with pytest.raises(SeveralProblems) as caught:
+        refuse_impossible(OpenSlothConfig.of(values | wrong))
+    first, *lines = str(caught.value).splitlines()
+    assert first == "4 problems"
+    assert [line.partition(":")[0] for line in lines] == [
+        "- nope.jsonl",
+        "- gpus 10000",
+        "- finetuning_type qlora",
+        f"- output {tmp_path / 'out'}",
+    ]
+    assert caught.value.exit_code == 2
+    assert [type(problem) for problem in caught.value.problems] == [DataError, *[ConfigError] * 3]
+    assert not home.exists()
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), len(again.problems)) == (str(caught.value), 4)
+
+
+def test_rewards_are_looked_for_even_where_there_is_no_data(values: dict[str, Any]) -> None:
+    wrong = {"method": "grpo", "grpo": {"reward": ["maths"]}, "data": "nope.jsonl"}
+    problems = [str(one) for one in examine(OpenSlothConfig.of(values | wrong)).problems]
+    assert problems[0] == "nope.jsonl: no such file"
+    assert "maths" in problems[1]
+    assert len(problems) == 2
+
+
+def test_a_preparation_says_all_too(values: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    config = OpenSlothConfig.of(
+        {**values, "data": "nope", "model": "/no", "data_output": str(tmp_path / "file")}
+    )
+    with pytest.raises(SeveralProblems, match=r"^3 problems\n") as caught:
+        refuse_unpreparable(config.preparation)
+    assert [type(problem) for problem in caught.value.problems] == [DataError, ConfigError, ModelError]
+
+
+def test_a_model_that_only_reads_text(refused: Refused, model_dir: Path) -> None:
+    (model_dir / "config.json").write_text('{"model_type": "bart", "architectures": ["X"]}')
+    (model_dir / "config.json").write_text(
+        '{"model_type": "deberta", "architectures": ["DebertaForMaskedLM"]}'
+    )
+    assert refused(ModelError) == (
+        f"{model_dir}: transformers has no language model of the architecture deberta (DebertaForMaskedLM); "
+        "take a causal language model, or install a transformers that knows it"
+    )
+
+
+def test_a_model_without_a_tokenizer(refused: Refused, model_dir: Path) -> None:
+    (model_dir / "tokenizer.json").unlink()
+    assert refused(ModelError).startswith(f"{model_dir}: no tokenizer can be loaded from this folder")
