@@ -12,7 +12,8 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 from opensloth_core.errors import DataError
@@ -23,6 +24,18 @@ GRAIN_SECONDS = 2
 """Coarsest step in which a file system in use counts time: FAT's."""
 
 Identity = tuple[int, int, int, int, int]
+
+_writes = ContextVar("writes", default=True)
+
+
+@contextlib.contextmanager
+def nothing_remembered() -> Iterator[None]:
+    """Within, digests are recalled and none is written down."""
+    token = _writes.set(False)
+    try:
+        yield
+    finally:
+        _writes.reset(token)
 
 
 def remembered_digest(path: Path, hash_file: Callable[[Path], str] = file_digest) -> str:
@@ -69,6 +82,8 @@ def _recalled(identity: Identity) -> str | None:
 
 
 def _remember(identity: Identity, digest: str) -> None:
+    if not _writes.get():
+        return
     memory = {"digest": digest, "check": _check(identity, digest)}
     path = _memory_path(identity)
     with contextlib.suppress(OSError):

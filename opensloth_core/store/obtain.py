@@ -4,6 +4,7 @@ from pathlib import Path
 
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.runs.events import Progress, no_progress
+from opensloth_core.store.adopt import adopt
 from opensloth_core.store.once import Wanted, found_or_made
 from opensloth_core.store.prepared import (
     PreparedKey,
@@ -33,10 +34,16 @@ def obtain(
     Raises:
         DataError, ModelError, StoreError: see `prepare`.
     """
+
+    def make() -> PreparedManifest:
+        if config.prepared is not None:
+            return adopt(config.prepared, key.digest)
+        return prepare_or_fetch(config, model_dir, num_shards, key, progress, asker)
+
     wanted = Wanted(
         folder=prepared_dir(key.digest),
         find=lambda: find_prepared(key.digest, config.verify),
-        make=lambda: prepare_or_fetch(config, model_dir, num_shards, key, progress, asker),
+        make=make,
         work="prepares the same data",
         making="preparing",
     )

@@ -13,15 +13,22 @@ from opensloth_core.data.read.fingerprint import input_digest
 from opensloth_core.data.read.input_file import InputFile
 from opensloth_core.data.read.inputs import find_inputs
 from opensloth_core.data.version import preparation_digest
-from opensloth_core.errors import StoreError
+from opensloth_core.errors import ConfigError, StoreError
 from opensloth_core.runs.events import Progress, no_progress
 from opensloth_core.store.artifact import MANIFEST, Manifest, commit, file_records, staging
 from opensloth_core.store.digest import parts_digest
 from opensloth_core.store.digest_memory import remembered_digest
+from opensloth_core.store.given import given_data
 from opensloth_core.store.home import home_dir
 from opensloth_core.store.single_flight import A_PROGRAM, Asker
 from opensloth_core.store.tokenizer_files import tokenizer_parts
 from opensloth_core.store.verify import find_artifact
+
+ROW_SETTINGS = ("GPU count", "max_seq_length", "overlong", "samples", "eval_size", "max_rejected")
+"""Parts of a key that decide where tokens are in the shards."""
+
+TOKENIZER_PART = "tokenizer: "
+"""How the names of a tokenizer's parts of a key begin."""
 
 
 class PreparedManifest(Manifest):
@@ -90,7 +97,10 @@ def prepared_key(
     Raises:
         DataError: the input cannot be read.
         ModelError: the model has no tokenizer.
+        ConfigError: the prepared data that `config` names is for another tokenizer or GPU count, or gone.
     """
+    if config.prepared is not None:
+        return _key_of_given(config, model_dir, num_shards)
     if files is None:
         files = find_inputs(config.data, config.split)
     eval_size = "none" if config.eval_size is None else f"{config.eval_size} with seed {config.seed}"
@@ -112,6 +122,28 @@ def prepared_key(
             "max_rejected": str(config.max_rejected),
         },
     )
+
+
+def _key_of_given(config: DatasetPrepConfig, model_dir: Path, num_shards: int) -> PreparedKey:
+    """The key of the prepared data that `config` names, which is used as it is."""
+    assert config.prepared is not None, "the caller looked"
+    given = given_data(config.prepared).manifest
+    tokenizer = tokenizer_parts(model_dir)
+    made_with = {name: part for name, part in given.parts.items() if name.startswith(TOKENIZER_PART)}
+    if tokenizer != made_with:
+        odd = sorted(name for name, _ in tokenizer.items() ^ made_with.items())[0]
+        raise ConfigError(
+            f"model {config.model}: its {odd} is not that of {given.preparation.get('model')}, for which the "
+            f"prepared data {given.key[:12]} was made; give that model, or prepare the data for this one"
+        )
+    if num_shards != len(given.shards):
+        raise ConfigError(
+            f"gpus {num_shards}: contradicts the prepared data {given.key[:12]}, made for "
+            f"{len(given.shards)}; drop it, or prepare the data again"
+        )
+    rows = {name: part for name, part in given.parts.items() if name in ROW_SETTINGS}
+    tokens = {name: part for name, part in given.parts.items() if name not in (*ROW_SETTINGS, "input")}
+    return PreparedKey(given.parts["input"], tokens, rows)
 
 
 def find_prepared(key: str, in_full: bool = False) -> tuple[PreparedManifest | None, str | None]:
@@ -167,7 +199,7 @@ def prepare(
             key=key.digest,
             parts=key.parts,
             preparation={
-                **config.model_dump(mode="json", exclude={"data_output", "verify"}),
+                **config.model_dump(mode="json", exclude={"data_output", "verify", "prepared"}),
                 "gpus": num_shards,
             },
             shards=tuple(shard_name(shard, num_shards) for shard in range(num_shards)),

@@ -1,0 +1,1 @@
+"""Results of runs in the forms that other programs take."""

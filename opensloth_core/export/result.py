@@ -1,0 +1,108 @@
+"""The result that a person names: of a run, of a promoted model, or in a folder."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from opensloth_core.errors import ModelError
+from opensloth_core.models.adapter import is_adapter
+from opensloth_core.models.fit import check_fit
+from opensloth_core.models.locate import model_folder
+from opensloth_core.models.start import StartFolders, find_start
+from opensloth_core.models.tokenizer import tokenizer_folder
+from opensloth_core.runs.directory import RunDirectory
+from opensloth_core.runs.find import newest_first, trains
+from opensloth_core.runs.named import LAST, named_run
+from opensloth_core.runs.result import result_folder
+from opensloth_core.store.home import home_dir
+
+_LATEST = (LAST, "latest")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What training left: an adapter, or a whole model."""
+
+    name: str
+    """What files made of it are named after: the run's name, or the folder's."""
+
+    folder: Path
+    run: RunDirectory | None
+    """The run it came from, where that is known."""
+
+    @property
+    def is_adapter(self) -> bool:
+        return is_adapter(self.folder)
+
+
+def find_result(which: str) -> Result:
+    """The result that is meant.
+
+    Args:
+        which: a run, as `named_run` takes it, or "latest" for the newest that trains; the name of a promoted
+            model, whose current version is meant; or the folder of a run, an adapter or a model.
+
+    Raises:
+        ConfigError: nothing is called so, or several runs begin so.
+        ModelError: the run has no result, or the folder holds none.
+    """
+    promoted = home_dir() / "models" / which / "current"
+    if which not in _LATEST and promoted.is_dir():
+        return Result(which, promoted.resolve(), None)
+    folder = Path(which).expanduser().absolute()
+    if which not in _LATEST and folder.is_dir() and not _is_run(folder):
+        return _in_folder(folder)
+    if which not in _LATEST and _is_run(folder):
+        run = RunDirectory(folder)
+    else:
+        run = _latest() if which in _LATEST else named_run(which)
+    if not trains(run):
+        raise ModelError(f"{run.path.name}: prepared data and trained nothing; give a run that trains")
+    return Result(run.path.name, result_folder(run.path), run)
+
+
+def fetched(result: Result, base: str | None, say: Callable[[str], None]) -> StartFolders:
+    """Where a result and the model that it belongs to are; a hub model is fetched.
+
+    Args:
+        base: the base model, where it is not where it was when the adapter was trained.
+        say: told before a step that takes long.
+
+    Raises:
+        ModelError: the base is not there, or the adapter does not fit it.
+    """
+    if not result.is_adapter:
+        if base is not None:
+            raise ModelError(f"{result.folder}: is a whole model, which has no base; drop --model {base}")
+        return StartFolders(result.folder, result.folder, None, str(result.folder))
+    start = find_start(str(result.folder)) if base is None else find_start(base, result.folder)
+    assert start.adapter is not None, "the result is an adapter"
+    model_dir = model_folder(start.model, say)
+    check_fit(start.adapter, model_dir)
+    return StartFolders(
+        model_dir, tokenizer_folder(result.folder, model_dir), start.adapter.folder, start.model
+    )
+
+
+def _in_folder(folder: Path) -> Result:
+    if not is_adapter(folder) and not (folder / "config.json").is_file():
+        raise ModelError(
+            f"{folder}: holds neither an adapter nor a model (no adapter_config.json and no config.json); "
+            "give a run, the folder of a result, or latest"
+        )
+    # In a run's folder every result is called the same.
+    run = RunDirectory(folder.parent)
+    if _is_run(run.path) and folder == run.adapter_dir:
+        return Result(run.path.name, folder, run)
+    return Result(folder.name, folder, None)
+
+
+def _is_run(folder: Path) -> bool:
+    return RunDirectory(folder).events_path.is_file() and RunDirectory(folder).config_path.is_file()
+
+
+def _latest() -> RunDirectory:
+    found = next((run for run in newest_first() if trains(run)), None)
+    if found is None:
+        raise ModelError(f"latest: no such run in {home_dir() / 'runs'}, where none has trained anything yet")
+    return found
