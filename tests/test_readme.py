@@ -40,8 +40,9 @@ def test_readme_commands_parse(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run.yaml").write_text(README.split("```yaml\n")[1].split("```")[0])
     program, *words = command.split("#")[0].split()
-    if words[0] in ("demo", "selftest"):
-        settings = PROGRAMS[program].commands[words[0]]
+    if words[0] in ("demo", "selftest", "server"):
+        group = PROGRAMS[program].groups.get(words[0])
+        settings = group.commands[words.pop(1)] if group else PROGRAMS[program].commands[words[0]]
         settings.configure(parse_flags(settings.flags, words[1:]))
         return
     # File, run and prepared data are the reader's own: that they are missing is all there is to say.

@@ -1,6 +1,6 @@
 """`python -m flows.cli …` is `os-train …`."""
 
-from flows.cli.os_train import entry
+from flows.cli.entry import start
 
 if __name__ == "__main__":
-    entry()
+    start("os-train")

@@ -52,6 +52,8 @@ class BarsView:
                 self._move(task, event["done"], event.get("total"), progress_count(event))
             case "step":
                 self._step(event)
+            case "resumed":
+                self._begin_anew()
             case _:
                 for line in lines_for(event):
                     self._print(line)
@@ -74,6 +76,13 @@ class BarsView:
         if event.get("message") and state not in ENDED:
             self._print(event["message"])
 
+    def _begin_anew(self) -> None:
+        """Drop the bars of the attempt before, whose clocks have stopped."""
+        for task in self._tasks.values():
+            self._progress.remove_task(task)
+        self._tasks.clear()
+        self._stage = None
+
     def _step(self, event: Event) -> None:
         task = self._task(STATES["training"], event.get("total_steps"))
         loss, speed = event.get("loss"), event.get("tokens_per_second")
@@ -93,7 +102,7 @@ class BarsView:
         return self._tasks[name]
 
     def _finish(self, name: str, whole: bool) -> None:
-        task = self._progress.tasks[self._tasks[name]]
+        task = next(task for task in self._progress.tasks if task.id == self._tasks[name])
         if whole and task.total is None:
             self._progress.update(task.id, total=1, completed=1)
         self._progress.stop_task(task.id)

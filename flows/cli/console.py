@@ -3,11 +3,15 @@
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
+from flows.cli.json_view import JsonView
+from flows.cli.log_lines import LogLines
 from flows.cli.plain_view import PlainView
+from flows.cli.shown import Shown
 from opensloth_core.runs.events import Event, EventReader
 
 POLL_SECONDS = 0.1
@@ -23,16 +27,43 @@ class View(Protocol):
     def close(self) -> None: ...
 
 
+class QuietView:
+    """Shows nothing."""
+
+    def show(self, event: Event) -> None:
+        """Nothing."""
+
+    def refresh(self) -> None:
+        """Nothing moves."""
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
 class RunConsole:
-    """Shows a run on stderr for as long as the `with` block lasts.
+    """Shows a run on stderr for as long as the `with` block lasts; as JSON on stdout.
 
     The log is the only source, so whichever process writes to it is seen, and the run never waits
     for the terminal. Should the view break (a closed pipe), the run goes on unseen.
     """
 
-    def __init__(self, events_path: Path, stream: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        events_path: Path,
+        stream: TextIO | None = None,
+        shown: Shown | None = None,
+        also: Sequence[View] = (),
+    ) -> None:
+        """Read the log of a run.
+
+        Args:
+            also: further views of the same events.
+        """
+        self._shown = shown or Shown()
         self._reader = EventReader(events_path)
-        self._stream = sys.stderr if stream is None else stream
+        self._logs = LogLines(events_path.parent / "logs") if self._shown.verbose else None
+        self._also = also
+        self._stream = stream or (sys.stdout if self._shown.as_json else sys.stderr)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="run-console", daemon=True)
         self.failure: Exception | None = None
@@ -55,7 +86,7 @@ class RunConsole:
 
     def _follow(self) -> None:
         try:
-            view = view_for(self._stream)
+            view = view_for(self._stream, self._shown)
             try:
                 self._show_until_stopped(view)
             finally:
@@ -67,15 +98,22 @@ class RunConsole:
         last_round = False
         while True:
             for event in self._reader.new_events():
-                view.show(event)
+                for one in (view, *self._also):
+                    one.show(event)
+            for line in self._logs.new_events() if self._logs else ():
+                view.show(line)
             view.refresh()
             if last_round:
                 return
             last_round = self._stopping.wait(POLL_SECONDS)
 
 
-def view_for(stream: TextIO) -> View:
-    """Bars on a terminal that can move its cursor, else lines."""
+def view_for(stream: TextIO, shown: Shown | None = None) -> View:
+    """What was asked for; else bars on a terminal that can move its cursor, and lines elsewhere."""
+    if shown is not None and shown.quiet:
+        return QuietView()
+    if shown is not None and shown.as_json:
+        return JsonView(stream)
     if not stream.isatty() or os.environ.get("TERM", "dumb") in ("", "dumb"):
         return PlainView(stream)
     # Imported here: pipes and servers do not need it.

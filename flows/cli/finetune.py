@@ -1,13 +1,17 @@
 """What `os-train` does with a configuration."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from flows.cli.console import View
 from flows.cli.os_train import METHODS
+from flows.cli.remote import Asked, run_remote
 from flows.cli.request import FinetuneRequest
 from flows.cli.run import Job, run_job
 from flows.cli.summary import summary
+from flows.cli.tell import tell
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.events import read_events
@@ -21,20 +25,48 @@ def run_finetune(request: FinetuneRequest, afterwards: Callable[[RunDirectory], 
     Args:
         afterwards: called with a run that succeeded; gives the exit code then.
     """
-    run: RunDirectory | None = None
+    job = replace(finetune_job(request.config.method), shown=request.shown)
+    if request.remote or request.detach:
+        return run_remote(
+            job,
+            Asked(request.config, request.resume, request.allow_drift, request.remote, request.detach),
+        )
 
     def opened() -> RunDirectory:
-        nonlocal run
         run = open_run(request.config, request.resume, request.allow_drift)
+        if request.note is not None:
+            run.events.message(request.note)
         return run
 
+    if request.tmux is not None:
+        from flows.cli.tmux.session import run_in_tmux
+
+        return run_in_tmux(job, request, opened)
+    return drive(job, request.config, opened, afterwards)
+
+
+def drive(
+    job: Job[OpenSlothConfig],
+    config: OpenSlothConfig,
+    opened: Callable[[], RunDirectory],
+    afterwards: Callable[[RunDirectory], int] | None = None,
+    also: Sequence[View] = (),
+) -> int:
+    """Do a run here and return the exit code; see `run_job`."""
+    known: RunDirectory | None = None
+
+    def opened_once() -> RunDirectory:
+        nonlocal known
+        known = opened()
+        return known
+
     def conclude(run: RunDirectory) -> int:
-        print(summary(run.path, read_events(run.events_path)))
+        job.concluded(summary(run.path, read_events(run.events_path)))
         return afterwards(run) if afterwards else 0
 
-    code = run_job(finetune_job(request.config.method), request.config, conclude, opened)
-    if code != 0 and run is not None and last_state(run) != "completed":
-        print(resume_line(run), file=sys.stderr)
+    code = run_job(job, config, conclude, opened_once, also)
+    if code != 0 and known is not None and last_state(known) != "completed" and not job.shown.as_json:
+        tell(sys.stderr, resume_line(known))
     return code
 
 

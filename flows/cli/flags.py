@@ -19,13 +19,13 @@ from opensloth_core.config.nest import names_of, nested_settings
 POSITIONAL = "data"
 """The setting given without a flag, where the command names no other."""
 
-FOLDERS_ONLY = frozenset({"output", "data_output", "pretrained_lora"})
+FOLDERS_ONLY = frozenset({"output", "data_output", "pretrained_lora", "root", "output_root"})
 """Of the settings that are paths, those for which completion offers folders only."""
 
 FILES = frozenset({"data", "model", "config", "html", "prepared", "file"})
 """Settings for which completion offers files and folders."""
 
-REPEATABLE = frozenset({"data", "map", "reward", "keys", "runs"})
+REPEATABLE = frozenset({"data", "map", "reward", "keys", "runs", "root", "output_root"})
 """Settings that may be given several times on one line; their values reach pydantic as a list."""
 
 SHORT = {"model": "-m", "gpus": "-g", "output": "-o", "epochs": "-e", "batch_size": "-b"}
@@ -33,7 +33,11 @@ SHORT = {"model": "-m", "gpus": "-g", "output": "-o", "epochs": "-e", "batch_siz
 ALSO_SHOWN = {"lr", "stall_timeout"}
 """Aliases that help shows beside the field's name; the ancestor's other names are accepted unseen."""
 
+VALUE_IF_BARE = {"tmux": "auto"}
+"""Flags that may be given without a value, and the one they have then; their own follows an equals sign."""
+
 METAVARS = {
+    "tmux": "NAME",
     "data": "DATA",
     "gpus": "N",
     "samples": "N",
@@ -56,6 +60,8 @@ METAVARS = {
     "state": "STATE",
     "max_age": "AGE",
     "max_size": "SIZE",
+    "root": "DIR|URL",
+    "output_root": "DIR",
 }
 """Where the type alone would say too much or too little."""
 
@@ -90,6 +96,9 @@ class Flag:
     choices: tuple[str, ...] = ()
     """Words that it may be; where it may be something else too, those among them that are words."""
 
+    value_if_bare: str | None = None
+    """The value where none is given; None where one is needed."""
+
     @property
     def is_path(self) -> bool:
         """Whether completion offers files."""
@@ -111,6 +120,8 @@ class Flag:
             return f"{self.metavar} …" if self.is_repeatable else self.metavar
         if self.is_switch:
             return "--[no-]" + self.spellings[-1].removeprefix("--")
+        if self.value_if_bare:
+            return f"{', '.join(self.spellings)}[={self.metavar}]"
         return f"{', '.join(self.spellings)} {self.metavar}"
 
     @property
@@ -178,6 +189,7 @@ def _flag(
         default=None if field.is_required() else _shown_default(field.get_default(call_default_factory=True)),
         is_repeatable=name in REPEATABLE,
         choices=_choices(field.annotation),
+        value_if_bare=VALUE_IF_BARE.get(name),
     )
 
 

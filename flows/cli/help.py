@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from flows.cli.command import Command, Program
 from flows.cli.flags import Flag
+from flows.cli.help_pages import WIDEST
 from flows.cli.sections import by_section, matter_first
 
-WIDEST = 80
 NARROWEST = 40
 WORD_COLUMN = 13
 HELP_COLUMN = 28
@@ -52,7 +52,8 @@ def overview(program: Program, is_whole: bool = False) -> str:
     usages = [command.usage for command in (default, *program.commands.values())]
     parts = ["usage: " + "\n       ".join(usages), _wrapped(default.description, width)]
     others = {f"{name} …": command.summary for name, command in program.commands.items()}
-    parts.append(_entries("Commands", others, width))
+    if others:
+        parts.append(_entries("Commands", others, width))
     parts += _flags(default, program.name, width, is_whole)
     parts += [_entries("Flags", GENERAL_FLAGS, width), _examples(default)]
     return _joined(parts)

@@ -37,6 +37,8 @@ def lines_for(event: Event) -> list[str]:
             return [step_line(event)]
         case "eval":
             return [f"held out, after step {event['step']}: {metrics_line(event)}"]
+        case "log":
+            return [f"{event['source']}: {event['text']}"]
         case "message":
             level = event.get("level", "info")
             prefix = "" if level == "info" else f"{level}: "

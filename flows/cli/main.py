@@ -9,13 +9,14 @@ from pathlib import Path
 
 from flows.cli.command import Command, Program
 from flows.cli.help import command_help, overview
+from flows.cli.help_pages import HELP
+from flows.cli.json_view import refused_as_json
 from flows.cli.parser import UsageError, parse_flags
 from flows.cli.settings import in_flags
 from opensloth_core.config.spelling import did_you_mean
 from opensloth_core.errors import ConfigError
 
 USAGE_ERROR = 2
-HELP = ("-h", "--help")
 HELP_ALL = "--help-all"
 
 
@@ -64,10 +65,11 @@ def _run(program: Program, command: Command, words: Sequence[str]) -> int:
         return 0
     try:
         settings = command.configure(parse_flags(flags, words))
-    except UsageError as err:
-        return _complain(called, str(err), f"{called} --help")
     except ConfigError as err:
-        return _complain(called, in_flags(err, command.settings, flags), f"{called} --help")
+        message = str(err) if isinstance(err, UsageError) else in_flags(err, command.settings, flags)
+        if "--json" in words and any(flag.name == "quiet" for flag in flags):
+            return refused_as_json(called, message)
+        return _complain(called, message, f"{called} --help")
     return command.run(settings)
 
 

@@ -1,6 +1,5 @@
 """`os-data` and its commands: data without training."""
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,9 @@ from typing import Any
 from pydantic import Field, PositiveInt
 
 from flows.cli.command import Command, Program
-from flows.cli.main import main
+from flows.cli.request import PrepareRequest, RemoteSettings, prepare_request
 from flows.cli.settings import SourceSettings, preparation_config
+from flows.cli.shown import SHOWN_FLAGS, OutputSettings
 from opensloth_core.config.base import Settings
 from opensloth_core.config.data import DatasetPrepConfig
 
@@ -24,6 +24,10 @@ class PreviewSettings(DatasetPrepConfig):
     """Write a page to this file instead of the terminal; it needs no network and no script."""
 
 
+class PrepareSettings(OutputSettings, RemoteSettings, SourceSettings):
+    """Where settings come from beside the flags, who runs it, and how it is shown."""
+
+
 class InspectSettings(Settings):
     """Which prepared data is looked into."""
 
@@ -34,18 +38,14 @@ class InspectSettings(Settings):
     """Print JSON."""
 
 
-def _prep_config(given: Mapping[str, Any]) -> DatasetPrepConfig:
-    return preparation_config(given, DatasetPrepConfig)
-
-
 def _preview_settings(given: Mapping[str, Any]) -> PreviewSettings:
     return preparation_config(given, PreviewSettings)
 
 
-def _prepare(config: DatasetPrepConfig) -> int:
+def _prepare(request: PrepareRequest) -> int:
     from flows.cli.prepare import run_prepare
 
-    return run_prepare(config)
+    return run_prepare(request)
 
 
 def _preview(settings: PreviewSettings) -> int:
@@ -74,10 +74,10 @@ PREPARE = Command(
         "os-data pairs.json -m unsloth/gemma-3-4b-it --method dpo",
     ),
     settings=DatasetPrepConfig,
-    extra=SourceSettings,
-    configure=_prep_config,
+    extra=PrepareSettings,
+    configure=prepare_request,
     run=_prepare,
-    also={"data_output": ("-o", "--output")},
+    also={"data_output": ("-o", "--output"), **SHOWN_FLAGS},
 )
 
 PREVIEW = Command(
@@ -118,12 +118,3 @@ OS_DATA = Program(
     commands={"preview": PREVIEW, "inspect": INSPECT},
     default=PREPARE,
 )
-
-
-def entry() -> None:
-    """The console script."""
-    sys.exit(main(OS_DATA))
-
-
-if __name__ == "__main__":
-    entry()

@@ -1,6 +1,5 @@
 """`os-train` and its commands."""
 
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -8,14 +7,19 @@ from typing import Any, Literal
 from pydantic import Field, PositiveInt
 
 from flows.cli.cache.program import cache_program
+from flows.cli.chat.program import CHAT
 from flows.cli.command import Command, Program
 from flows.cli.completion.program import COMPLETION
 from flows.cli.doctor import DOCTOR
-from flows.cli.main import main
+from flows.cli.export.program import EXPORT
+from flows.cli.models.program import MODELS
+from flows.cli.plan.program import plan_program
 from flows.cli.presets.program import PRESETS_PROGRAM
-from flows.cli.request import FinetuneRequest, ResumeSettings, finetune_request
+from flows.cli.request import FinetuneRequest, RunSettings, finetune_request
 from flows.cli.runs.program import REPRO, RUNS
 from flows.cli.schema import SCHEMA
+from flows.cli.server.program import SERVER
+from flows.cli.shown import SHOWN_FLAGS
 from opensloth_core.config.base import Settings
 from opensloth_core.config.opensloth import OpenSlothConfig
 
@@ -48,6 +52,10 @@ def _configure(method: str) -> Callable[[Mapping[str, Any]], FinetuneRequest]:
 
 
 def _finetune(request: FinetuneRequest) -> int:
+    if request.plan is not None:
+        from flows.cli.plan.show import run_plan
+
+        return run_plan(request)
     from flows.cli.finetune import run_finetune
 
     return run_finetune(request)
@@ -84,7 +92,8 @@ SFT = Command(
         "      --lr 1e-4 --samples 1000 --output my_adapter",
     ),
     settings=OpenSlothConfig,
-    extra=ResumeSettings,
+    extra=RunSettings,
+    also=SHOWN_FLAGS,
     configure=_configure("sft"),
     run=_finetune,
     hidden=("method", "dpo", "grpo"),
@@ -103,7 +112,8 @@ DPO = Command(
         "os-train dpo pairs.jsonl -m my_adapter --gpus 2 --beta 0.1 --lr 5e-6",
     ),
     settings=OpenSlothConfig,
-    extra=ResumeSettings,
+    extra=RunSettings,
+    also=SHOWN_FLAGS,
     configure=_configure("dpo"),
     run=_finetune,
     hidden=("method", "grpo", "train_on"),
@@ -123,7 +133,8 @@ GRPO = Command(
         "      --gpus 2 --num-generations 16",
     ),
     settings=OpenSlothConfig,
-    extra=ResumeSettings,
+    extra=RunSettings,
+    also=SHOWN_FLAGS,
     configure=_configure("grpo"),
     run=_finetune,
     hidden=("method", "dpo", "train_on"),
@@ -169,16 +180,20 @@ OS_TRAIN = Program(
     commands={
         **METHODS,
         "repro": REPRO,
+        "chat": CHAT,
+        "export": EXPORT,
         "demo": DEMO,
         "selftest": SELFTEST,
         "doctor": DOCTOR,
         "schema": SCHEMA,
         "completion": COMPLETION,
     },
-    groups={"runs": RUNS, "presets": PRESETS_PROGRAM, "cache": cache_program(METHODS)},
+    groups={
+        "plan": plan_program(METHODS),
+        "runs": RUNS,
+        "models": MODELS,
+        "server": SERVER,
+        "presets": PRESETS_PROGRAM,
+        "cache": cache_program(METHODS),
+    },
 )
-
-
-def entry() -> None:
-    """The console script."""
-    sys.exit(main(OS_TRAIN))

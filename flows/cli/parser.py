@@ -3,14 +3,12 @@
 import argparse
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
-from flows.cli.flags import Flag
+from flows.cli.flags import POSITIONAL, Flag
 from opensloth_core.config.spelling import did_you_mean
 from opensloth_core.errors import ConfigError
-
-RETIRED = {"--tmux": "not needed any more, every GPU gets a process of its own; drop it"}
-"""The ancestor's flags that have nothing left to do."""
 
 
 class UsageError(ConfigError):
@@ -30,7 +28,7 @@ def parse_flags(flags: Sequence[Flag], words: Sequence[str]) -> dict[str, Any]:
     """
     # Split here, since argparse forgets what stands after `--` when flags and arguments are mixed.
     end = words.index("--") if "--" in words else len(words)
-    given = _parsed(_parser(flags), words[:end], flags)
+    given = _parsed(_parser(flags), _with_optional_values(words[:end], flags), flags)
     arguments = [*given.pop("positional", []), *words[end + 1 :]]
     for flag in (flag for flag in flags if not flag.spellings):
         if arguments and flag.name in given:
@@ -40,6 +38,26 @@ def parse_flags(flags: Sequence[Flag], words: Sequence[str]) -> dict[str, Any]:
             arguments = [] if flag.is_repeatable else arguments[1:]
     if arguments:
         raise UsageError(f"unexpected argument {arguments[0]!r}")
+    return given
+
+
+def _with_optional_values(words: Sequence[str], flags: Sequence[Flag]) -> list[str]:
+    """The words with a value for each flag that may do without, as `--tmux=auto` for `--tmux`.
+
+    Its own value follows an equals sign: the next word may be DATA.
+    """
+    given: list[str] = []
+    for i, word in enumerate(words):
+        flag = next((flag for flag in flags if flag.value_if_bare and word in flag.spellings), None)
+        if flag is None:
+            given.append(word)
+            continue
+        value = words[i + 1] if i + 1 < len(words) else ""
+        takes_data = any(other.name == POSITIONAL for other in flags)
+        # Typed as the value of any other flag would be; DATA of such a name is a file.
+        if takes_data and re.fullmatch(r"\w+(-\w+)*", value) and not Path(value).exists():
+            raise UsageError(f"{word} {value}: a name follows an equals sign: {word}={value}")
+        given.append(f"{word}={flag.value_if_bare}")
     return given
 
 
@@ -87,8 +105,6 @@ def _refuse_unknown(words: Sequence[str], flags: Sequence[Flag]) -> None:
             continue
         if not name.startswith("--") and name[:2] in known:
             continue
-        if name in RETIRED:
-            raise UsageError(f"{name}: {RETIRED[name]}")
         raise UsageError(f"unknown flag {name}{did_you_mean(name, known)}")
 
 

@@ -21,18 +21,25 @@ class PlainView:
         self._stream = stream
         self._held: Event | None = None
         self._last_line_time = float("-inf")
-        self._phase_starts: dict[str, float] = {}
+        self._phase_starts: dict[str, tuple[float, int]] = {}
+        """When each phase began, and how far it was then."""
+
         self._ended_phases: set[str] = set()
 
     def show(self, event: Event) -> None:
         """Write the lines of one event, or hold it back until it proves to be the last one."""
         if is_echo(event) or self._is_said_again(event):
             return
-        if event["kind"] not in ("step", "progress"):
+        if event["kind"] == "resumed":
+            self._phase_starts.clear()
+            self._ended_phases.clear()
+        if event["kind"] == "log":  # comes between any two steps, which stay rare
+            self._write(event)
+        elif event["kind"] not in ("step", "progress"):
             self._flush()
             self._write(event)
         elif self._is_due(event):
-            self._write(event, _took(event, self._phase_starts))
+            self._write(event, _suffix(event, self._phase_starts))
             self._last_line_time = event["time"]
             self._held = None
         else:
@@ -56,11 +63,11 @@ class PlainView:
     def _is_due(self, event: Event) -> bool:
         if event["kind"] == "progress":
             is_first = event["phase"] not in self._phase_starts
-            self._phase_starts.setdefault(event["phase"], event["time"])
+            self._phase_starts.setdefault(event["phase"], (event["time"], event["done"]))
             is_last = event["done"] == event.get("total")
         else:
             is_first = "step" not in self._phase_starts
-            self._phase_starts.setdefault("step", event["time"])
+            self._phase_starts.setdefault("step", (event["time"], event["step"]))
             is_last = event["step"] == event.get("total_steps")
         waited = event["time"] - self._last_line_time >= SECONDS_BETWEEN_LINES
         return is_first or is_last or waited
@@ -77,7 +84,17 @@ class PlainView:
         self._stream.flush()
 
 
-def _took(event: Event, starts: dict[str, float]) -> str:
-    if event["kind"] != "progress" or event["done"] != event.get("total"):
+def _suffix(event: Event, starts: dict[str, tuple[float, int]]) -> str:
+    """How long a phase took, or, from how it went so far, how long it is going to."""
+    is_step = event["kind"] == "step"
+    began, done_then = starts["step" if is_step else event["phase"]]
+    done, total = (
+        (event["step"], event.get("total_steps")) if is_step else (event["done"], event.get("total"))
+    )
+    elapsed = event["time"] - began
+    if done == total:
+        return "" if is_step else f" in {duration(elapsed)}"
+    if not total or done <= done_then or elapsed <= 0:
         return ""
-    return f" in {duration(event['time'] - starts[event['phase']])}"
+    left = elapsed / (done - done_then) * (total - done)
+    return f"{' · ' if is_step else ', '}{duration(left)} left"

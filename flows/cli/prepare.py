@@ -1,9 +1,12 @@
 """What `os-data` does with a configuration."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.cli.os_data import PREPARE
+from flows.cli.remote import Asked, run_remote
+from flows.cli.request import PrepareRequest
 from flows.cli.run import Job, run_job
 from flows.cli.summary import data_summary
 from opensloth_core.config.data import DatasetPrepConfig
@@ -13,16 +16,21 @@ if TYPE_CHECKING:
     from opensloth_core.runs.directory import RunDirectory
 
 
-def run_prepare(config: DatasetPrepConfig) -> int:
+def run_prepare(request: PrepareRequest) -> int:
     """Prepare data before a person's eyes and return the exit code."""
+    if request.remote or request.detach:
+        asked = Asked(request.config, is_remote=request.remote, is_detached=request.detach)
+        return run_remote(PREPARE_JOB, asked)
+
+    job = replace(PREPARE_JOB, shown=request.shown)
 
     def conclude(run: "RunDirectory") -> int:
         from opensloth_core.store.prepared import prepared_dir
 
-        print(data_summary(prepared_dir(run.launch().prepared_key), read_events(run.events_path)))
+        job.concluded(data_summary(prepared_dir(run.launch().prepared_key), read_events(run.events_path)))
         return 0
 
-    return run_job(PREPARE_JOB, config, conclude)
+    return run_job(job, request.config, conclude)
 
 
 def _refuse(config: DatasetPrepConfig) -> None:

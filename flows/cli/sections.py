@@ -22,7 +22,7 @@ SECTIONS = {
     ),
     "Prepared data": ("prepared",),
     "Artifacts": ("key", "keys", "delete"),
-    "What is removed": ("max_age", "max_size", "unreferenced", "keep", "dry_run"),
+    "What is removed": ("max_age", "max_size", "unreferenced", "keep"),
     "Where": ("remote",),
     "Preview": ("rows", "html"),
     "Model": (
@@ -38,9 +38,20 @@ SECTIONS = {
     "GRPO": ("grpo",),
     "Training": ("training",),
     "LoRA": ("lora",),
-    "Run": ("gpus", "output", "preset", "config", "seed", "resume", "allow_drift"),
+    "Run": (
+        "gpus",
+        "output",
+        "preset",
+        "config",
+        "seed",
+        "resume",
+        "allow_drift",
+        "dry_run",
+        "tmux",
+        "attach",
+    ),
     "Arguments": ("shell", "name", "file", "schema_method"),
-    "Output": ("as_json",),
+    "Output": ("quiet", "verbose", "as_json"),
 }
 """Fields, or whole groups of nested settings, by section; a field that is nowhere goes last."""
 
@@ -62,6 +73,10 @@ FIRST: Mapping[str, Collection[str]] = {
     "sft": (*_OF_TRAINING, "max_seq_length"),
     "dpo": (*_OF_TRAINING, "beta"),
     "grpo": (*_OF_TRAINING, "reward"),
+    **{
+        f"os-{method}": (*_OF_TRAINING, "prepared", own)
+        for method, own in (("sft", "lora_rank"), ("dpo", "beta"), ("grpo", "reward"))
+    },
     "": (*_OF_DATA, "samples", "eval_size", "data_output"),
     "preview": (*_OF_DATA, "rows", "html", "train_on"),
 }

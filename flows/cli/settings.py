@@ -10,13 +10,14 @@ from pydantic import ValidationError
 
 from flows.cli.flags import Flag
 from flows.cli.parser import UsageError
+from opensloth_core.checks.problems import SeveralProblems, listed
 from opensloth_core.config.base import Place, Settings, describe
 from opensloth_core.config.builder import LayeredConfigError, TrainingConfigBuilder, with_origin
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.layer import SourceError
 from opensloth_core.config.opensloth import OpenSlothConfig
-from opensloth_core.errors import ConfigError
-from opensloth_core.presets.names import PresetName
+from opensloth_core.errors import ConfigError, OpenSlothError
+from opensloth_core.presets.names import PresetChoice
 
 Preparation = TypeVar("Preparation", bound=DatasetPrepConfig)
 
@@ -28,9 +29,10 @@ class SourceSettings(Settings):
     """Take settings from a YAML, TOML or JSON file, named like the flags, with _ for -: learning_rate: 1e-4.
     Flags win over it. The config.json of a run is such a file."""
 
-    preset: PresetName | None = None
+    preset: PresetChoice | None = None
     """Begin with a named set of settings: quick, quality, memory-saver, long-context, full or reasoning
-    (os-train presets explains them); file, environment and flags win over it."""
+    (os-train presets explains them), or "auto" for what model size and GPU memory ask for; file, environment
+    and flags win over it."""
 
 
 def split_sources(given: Mapping[str, Any]) -> tuple[SourceSettings, dict[str, Any]]:
@@ -47,6 +49,8 @@ def layers(sources: SourceSettings) -> TrainingConfigBuilder:
         ConfigError: the file or a variable cannot be used.
     """
     builder = TrainingConfigBuilder()
+    if sources.preset == "auto":
+        raise SourceError("preset auto: goes by the memory that training takes, and data takes none; drop it")
     if sources.preset is not None:
         builder.with_preset(sources.preset)
     if sources.config is not None:
@@ -92,6 +96,11 @@ def _refuse_both_lengths(given: Mapping[str, Any]) -> None:
         raise UsageError("--max-steps is instead of --epochs; give one of the two")
 
 
+def problem_text(err: OpenSlothError, model: type[Settings], flags: Sequence[Flag]) -> str:
+    """What is wrong, in flags where it is a setting."""
+    return in_flags(err, model, flags) if isinstance(err, ConfigError) else str(err)
+
+
 def in_flags(err: ConfigError, model: type[Settings], flags: Sequence[Flag]) -> str:
     """The error's message as the user of a command line would put it: flags, no nested paths.
 
@@ -99,6 +108,8 @@ def in_flags(err: ConfigError, model: type[Settings], flags: Sequence[Flag]) -> 
     """
     if isinstance(err, SourceError):
         return str(err)
+    if isinstance(err, SeveralProblems):
+        return listed([problem_text(problem, model, flags) for problem in err.problems])
     called = {flag.name: flag.called for flag in flags}
     origins = err.origins if isinstance(err, LayeredConfigError) else {}
     # Spelt once in what was wrong about one setting, and once in the text of a rule about several.

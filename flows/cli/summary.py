@@ -23,7 +23,11 @@ def summary(run_dir: Path, events: Sequence[Event]) -> str:
         "Held out": metrics_line(held_out) if held_out else None,
         "Speed": _rounded(result.get("tokens_per_second"), "tokens/s"),
     }
-    last = {"Report": RunDirectory(run_dir).report_path, "Time": _time(events)}
+    last = {
+        "Report": RunDirectory(run_dir).report_path,
+        "Time": _time(events),
+        "Try it": f"os-train chat {run_dir.name}" if result else None,
+    }
     return "\n".join([*_lines(facts), *_data(events), *_lines(last)])
 
 

@@ -6,6 +6,7 @@ layer.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -128,8 +129,13 @@ class TrainingConfigBuilder:
             return self._given
         from opensloth_core.presets.preset import preset_layer
 
-        method = merged(self._given).get("method", "sft")
-        return [preset_layer(self._preset, str(method)), *self._given]
+        given = merged(self._given)
+        preset = preset_layer(self._preset, str(given.get("method", "sft")))
+        if given.get("prepared") is not None:
+            # The data's own settings are stronger than a preset's.
+            own = {n: v for n, v in preset.values.items() if n not in DatasetPrepConfig.model_fields}
+            preset = replace(preset, values=own)
+        return [preset, *self._given]
 
     def _validated(self, kind: type[Preparation], values: Mapping[str, Any]) -> Preparation:
         try:

@@ -1,6 +1,7 @@
 """What shapes prepared data."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal, Self
 
@@ -16,6 +17,7 @@ from pydantic import (
 from opensloth_core.config.base import Settings
 from opensloth_core.config.concealed import concealed
 from opensloth_core.config.gpus import Gpus
+from opensloth_core.config.prepared import contradiction, with_own_settings
 
 
 def parse_fraction(value: Any) -> Any:
@@ -139,8 +141,9 @@ class DatasetPrepConfig(Settings):
     """Draw the samples with the seed, or take the first rows."""
 
     eval_size: EvalSize | None = None
-    """Hold out this share (0.05, 5%) or number (500) of the rows for evaluation, drawn with the seed;
-    rows with the same prompt stay together."""
+    """Hold out this share (0.05, 5%) or number (500) of the rows for evaluation, drawn with the seed; rows
+    with the same prompt stay together. A share is each prompt's chance, so rows stay where they are as
+    data grows."""
 
     max_rejected: Fraction = 0.01
     """Share of unusable rows (0.01 or 1%) over which the run stops."""
@@ -148,12 +151,30 @@ class DatasetPrepConfig(Settings):
     seed: NonNegativeInt = 42
     """Seed of sampling, of the order of the data and of the adapter's initial weights."""
 
+    prepared: str | None = Field(default=None, min_length=1)
+    """Train on data that was prepared before, whatever became of its sources: its key or how that begins, its
+    folder, or a run that had it. Model, method, GPU count and all that shaped it are its own then."""
+
     data_output: Path | None = None
     """Also export the prepared data to this folder; the artifact store keeps the original."""
 
     verify: bool = False
     """Read every byte of prepared data that is found again and compare digests; without it, files count by
     existence and size."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_from_prepared(cls, values: Any) -> Any:
+        """What the prepared data was made with, where a run that trains on it does not say so again."""
+        if not isinstance(values, Mapping) or not isinstance(values.get("prepared"), str):
+            return values
+        return with_own_settings(values, cls) if values["prepared"] else values
+
+    @model_validator(mode="after")
+    def _check_prepared(self) -> Self:
+        if self.prepared is not None and (problem := contradiction(self)):
+            raise ValueError(problem)
+        return self
 
     @model_validator(mode="after")
     def _check_method(self) -> Self:

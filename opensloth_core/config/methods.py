@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from opensloth_core.config.base import Settings
-from opensloth_core.config.rewards import Rewards
+from opensloth_core.config.rewards import RewardChoice, Rewards
 
 DpoLoss = Literal["sigmoid", "hinge", "ipo", "robust", "bco_pair", "sppo_hard", "apo_zero", "apo_down"]
 
@@ -27,7 +27,7 @@ class DpoArguments(Settings):
 class GrpoArguments(Settings):
     """Group relative policy optimization. Source: Shao et al. 2024, arXiv:2402.03300."""
 
-    reward: Rewards = ()
+    reward: Rewards = (RewardChoice(name="math"),)
     """What a completion is scored by, as NAME or NAME=WEIGHT: math, format, length, exact, code, or
     package.module:function of your own; may be given several times."""
 

@@ -50,6 +50,10 @@ class RewardChoice(Settings):
 
     _check_weight = field_validator("weight")(checked_weight)
 
+    def __str__(self) -> str:
+        """As it is given: `format=0.2`."""
+        return self.name if self.weight == 1 else f"{self.name}={self.weight:g}"
+
 
 def parse_rewards(value: Any) -> Any:
     """The forms people write, as a tuple of choices: each reward may be given once.

@@ -33,13 +33,18 @@ def embedded_model_dir(home: Path, say: Callable[[str], None] = lambda text: Non
     Raises:
         ConfigError: The packages that ship and read the weights are not installed.
     """
-    model_dir = home / "models" / _MODEL_NAME
+    model_dir = embedded_target(home)
     if model_dir.is_dir():
         return model_dir
 
     gguf_path = _find_gguf()
     say(f"building {_MODEL_NAME} from its package, once")
     return built_once(model_dir, lambda folder: _convert_gguf(gguf_path, folder))
+
+
+def embedded_target(home: Path) -> Path:
+    """Where the embedded model is, or will be."""
+    return home / "models" / _MODEL_NAME
 
 
 def _find_gguf() -> Path:

@@ -61,17 +61,23 @@ def merged_model_dir(
     begun = "is" if target.is_dir() else "becomes, while you wait,"
     say(f"the base model {begun} {target}: {model_dir} with {adapter.folder} merged into it; keep it")
 
-    def build(folder: Path) -> None:
-        _merge(model_dir, adapter, folder)
-        copy_tokenizer(tokenizer_dir, folder)
-
     try:
-        return built_once(target, build)
+        return built_once(target, lambda folder: write_merged(model_dir, tokenizer_dir, adapter, folder))
     except OSError as err:
         raise StoreError(
             f"{target}: cannot be written: {err.strerror}; make room, or set OPENSLOTH_HOME to a folder you "
             "can write"
         ) from err
+
+
+def write_merged(model_dir: Path, tokenizer_dir: Path, adapter: Adapter, folder: Path) -> None:
+    """Write a model with an adapter merged into it, and a tokenizer, into a folder that exists.
+
+    Raises:
+        ModelError: the two cannot be merged.
+    """
+    _merge(model_dir, adapter, folder)
+    copy_tokenizer(tokenizer_dir, folder)
 
 
 def _merge(model_dir: Path, adapter: Adapter, folder: Path) -> None:

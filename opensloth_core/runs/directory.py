@@ -87,8 +87,7 @@ class RunDirectory:
         Raises:
             StoreError: the home folder cannot be written.
         """
-        kind = config.method if isinstance(config, OpenSlothConfig) else f"data-{config.method}"
-        names = [kind, _slug(config.model_title), _slug(config.data_title), time.strftime("%Y%m%d-%H%M%S")]
+        names = [*names_of_run(config), time.strftime("%Y%m%d-%H%M%S")]
         runs_dir = home_dir() / "runs"
         try:
             runs_dir.mkdir(parents=True, exist_ok=True)
@@ -261,6 +260,12 @@ def _new_folder(runs_dir: Path, names: list[str]) -> Path:
         with suppress(FileExistsError):
             path.mkdir()
             return path
+
+
+def names_of_run(config: DatasetPrepConfig) -> list[str]:
+    """How the name of a run's directory begins: kind, model and data; time and an id follow."""
+    kind = config.method if isinstance(config, OpenSlothConfig) else f"data-{config.method}"
+    return [kind, _slug(config.model_title), _slug(config.data_title)]
 
 
 def _slug(name: str) -> str:

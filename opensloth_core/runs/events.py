@@ -3,7 +3,7 @@
 The log is the one record of what a run does. Terminals, the web page and the final report are
 views of it. Kinds of event, beside `time` (Unix seconds) and `kind`:
 
-    state      state (see `RunState`), message?
+    state      state (see `RunState`), message?, exit_code? (of the command, where it failed)
     flow       flow_run_id                                 the Prefect flow run that drives it
     progress   phase, done, total (None when unknown)      a long piece of work moves
     prepared   key, cached, seconds, ledger                the data is ready

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from opensloth_core.errors import OpenSlothError
 from opensloth_core.runs.directory import RunDirectory
+from opensloth_core.store.aging import aging
 from opensloth_core.store.prepared import PreparedManifest
 from opensloth_core.store.usage import record_use
 
@@ -13,6 +14,8 @@ from opensloth_core.store.usage import record_use
 def record_prepared(run: RunDirectory, manifest: PreparedManifest, cached: bool, seconds: float) -> None:
     """Record which data the run trains on, and what is worth knowing about it."""
     record_use(manifest.key)
+    config = run.preparation()
+    cached = cached or config.prepared is not None
     run.events.write(
         "prepared",
         key=manifest.key,
@@ -20,7 +23,8 @@ def record_prepared(run: RunDirectory, manifest: PreparedManifest, cached: bool,
         seconds=seconds,
         ledger=manifest.ledger.model_dump(mode="json"),
     )
-    for warning in manifest.ledger.warnings():
+    aged = aging(config, manifest.parts) if config.prepared is not None else ()
+    for warning in (*aged, *manifest.ledger.warnings()):
         run.events.message(warning, "warning")
 
 
@@ -30,7 +34,7 @@ def recorded(run: RunDirectory) -> Iterator[None]:
     try:
         yield
     except OpenSlothError as err:
-        run.events.state("failed", str(err))
+        run.events.write("state", state="failed", message=str(err), exit_code=err.exit_code)
         raise
     except (asyncio.CancelledError, KeyboardInterrupt):
         run.events.state("cancelled")

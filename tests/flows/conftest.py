@@ -14,21 +14,21 @@ Start = Callable[..., subprocess.Popen[str]]
 @pytest.fixture
 def os_train(prefect_api: str, home: Path) -> Iterator[Start]:
     """Starts `os-train` with some words; what still runs at the end of the test is killed."""
-    yield from _starter("flows.cli", prefect_api, home)
+    yield from _starter("os-train", prefect_api, home)
 
 
 @pytest.fixture
 def os_data(prefect_api: str, home: Path) -> Iterator[Start]:
     """Starts `os-data` with some words; what still runs at the end of the test is killed."""
-    yield from _starter("flows.cli.os_data", prefect_api, home)
+    yield from _starter("os-data", prefect_api, home)
 
 
-def _starter(module: str, prefect_api: str, home: Path) -> Iterator[Start]:
+def _starter(program: str, prefect_api: str, home: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
 
     def start(*words: object) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, *map(str, words)],
+            [sys.executable, "-m", "flows.cli.entry", program, *map(str, words)],
             env={**os.environ, "PREFECT_API_URL": prefect_api, "OPENSLOTH_HOME": str(home)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

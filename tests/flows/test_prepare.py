@@ -116,7 +116,7 @@ def test_ctrl_c_in_a_terminal_ends_a_run_that_has_a_server_of_its_own(
     # Without a server that is configured; a terminal interrupts every process of the command.
     env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "flows.cli.os_data", chat_data, "--model", tiny_model_dir],
+        [sys.executable, "-m", "flows.cli.entry", "os-data", chat_data, "--model", tiny_model_dir],
         env={**env, "OPENSLOTH_HOME": str(home), "PREFECT_HOME": str(tmp_path / "prefect")},
         stderr=subprocess.PIPE,
         text=True,

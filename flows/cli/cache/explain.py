@@ -50,9 +50,9 @@ def _explain(config: OpenSlothConfig, as_json: bool) -> int:
     explanation = explain(config.preparation, _tokenizer_dir(config), len(devices))
     shared = None if explanation.found else _shared(explanation.key.digest)
     if as_json:
-        print(json.dumps({**_record(explanation), "shared": shared}, indent=2))
+        print(json.dumps({**explanation_record(explanation), "shared": shared}, indent=2))
     else:
-        print(*_lines(explanation), sep="\n")
+        print(*explanation_lines(explanation), sep="\n")
         if explanation.tokens is not None and shared is None:
             print(f"Tokens  {tokens_text(explanation.tokens)}")
         if shared is not None:
@@ -84,7 +84,8 @@ def _tokenizer_dir(config: OpenSlothConfig) -> Path:
     return model_dir if start.adapter is None else tokenizer_folder(start.adapter.folder, model_dir)
 
 
-def _lines(explanation: Explanation) -> Iterator[str]:
+def explanation_lines(explanation: Explanation) -> Iterator[str]:
+    """Hit or miss, and what differs from the nearest data."""
     key, found = explanation.key.digest, explanation.found
     if found is not None:
         yield f"Hit   {short(key)}: {_described(found)}"
@@ -197,7 +198,8 @@ def _wrapped(text: str) -> list[str]:
     )
 
 
-def _record(explanation: Explanation) -> dict[str, Any]:
+def explanation_record(explanation: Explanation) -> dict[str, Any]:
+    """The same for a program."""
     nearest, change = explanation.nearest, explanation.input_change
     return {
         "hit": explanation.found is not None,

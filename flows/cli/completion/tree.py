@@ -84,4 +84,7 @@ def _options(flag: Flag) -> Iterator[Option]:
         negated = tuple(s.replace("--", "--no-", 1) for s in flag.spellings if s.startswith("--"))
         yield Option(negated, f"Not: {flag.help}", False)
         return
+    if flag.value_if_bare:  # the next word is not its value
+        yield Option(flag.spellings, flag.help, False)
+        return
     yield Option(flag.spellings, flag.help, True, flag.choices, flag.is_path, flag.is_folder)

@@ -38,7 +38,8 @@ def _wait(which: str, timeout_seconds: float | None) -> int:
     print(f"{run.path.name}: {end.state} after {duration(end.seconds)}{why}")
     if end.state != "completed" and end.trains:
         print(resume_line(run), file=sys.stderr)
-    return EXIT_CODES[end.state]
+    recorded = (read_outline(run).last("state") or {}).get("exit_code")
+    return recorded if end.state == "failed" and isinstance(recorded, int) else EXIT_CODES[end.state]
 
 
 def wait_for_end(run: RunDirectory, timeout_seconds: float | None = None) -> bool:

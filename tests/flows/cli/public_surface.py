@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flows.cli.command import Command, Program
-from flows.cli.os_data import OS_DATA
-from flows.cli.os_train import OS_TRAIN
+from flows.cli.entry import PROGRAMS, program_named
 from flows.cli.parser import accepted_spellings
 
 LISTING = Path(__file__).with_name("public_surface.txt")
@@ -27,8 +26,8 @@ def commands(program: Program, called: str) -> Iterator[tuple[str, Command]]:
 def public_surface() -> str:
     """The listing."""
     lines = []
-    for program in (OS_TRAIN, OS_DATA):
-        for called, command in commands(program, program.name):
+    for name in PROGRAMS:
+        for called, command in commands(program_named(name), name):
             lines.append(called)
             for flag in command.flags:
                 words = [*([] if flag.spellings else [flag.metavar]), *accepted_spellings(flag)]

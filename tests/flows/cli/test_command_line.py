@@ -15,7 +15,6 @@ from flows.cli.os_data import OS_DATA
 from flows.cli.os_train import OS_TRAIN
 from flows.cli.parser import UsageError
 from flows.cli.request import FinetuneRequest
-from opensloth_core.config.data import DatasetPrepConfig
 
 SEED_BASIC = "os-train sft my_dataset.jsonl --model unsloth/gemma-3-4b-it --gpus 2 --epochs 3"
 SEED_PATHS = """os-train sft my_dataset.jsonl \
@@ -169,10 +168,11 @@ def test_version(program: str, capsys) -> None:
     assert capsys.readouterr().out.startswith(f"{program} ")
 
 
-def test_os_data_prepares_what_has_no_command_before_it(started: list[DatasetPrepConfig]) -> None:
+def test_os_data_prepares_what_has_no_command_before_it(started: list[Any]) -> None:
     line = "os-data a.jsonl b.jsonl -m m --method dpo --gpus 8 --map chosen=good --map rejected=bad"
     assert typed(f"{line} --output out") == 0
-    (config,) = started
+    (request,) = started
+    config = request.config
     assert (config.data, config.method, config.gpus) == (("a.jsonl", "b.jsonl"), "dpo", 8)
     assert config.map == {"chosen": "good", "rejected": "bad"}
     assert config.data_output == Path("out")
@@ -181,7 +181,7 @@ def test_os_data_prepares_what_has_no_command_before_it(started: list[DatasetPre
 
 def test_a_file_named_like_a_command_is_given_with_its_folder(started: list[Any]) -> None:
     assert typed("os-data ./preview -m m") == 0
-    assert started[0].data == ("./preview",)
+    assert started[0].config.data == ("./preview",)
 
 
 def test_a_file_named_nearly_like_a_command_is_data(
@@ -190,7 +190,7 @@ def test_a_file_named_nearly_like_a_command_is_data(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "previews").mkdir()
     assert typed("os-data previews -m m") == 0
-    assert started[0].data == ("previews",)
+    assert started[0].config.data == ("previews",)
 
 
 D = "os-train sft d.jsonl -m m"
@@ -200,7 +200,6 @@ MISTAKES = {
     "os-train deom": "os-train: unknown method 'deom'; did you mean demo? (os-train --help)",
     "os-train dpo d.jsonl -m m --kl-beta 1": "os-train dpo: unknown flag --kl-beta; did you mean --beta?",
     "os-train sft d.jsonl -m m --beta 1": "os-train sft: unknown flag --beta",
-    "os-train grpo d.jsonl -m m": "--reward: required for method grpo, such as math",
     "os-train grpo d.jsonl -m m --reward math=x": "os-train grpo: --reward",
     "os-train sft d.jsonl -m m -b auto --gradient-accumulation-steps 2": (
         '--gradient-accumulation-steps 2: --batch-size "auto" decides it; give --global-batch-size'
@@ -229,7 +228,11 @@ MISTAKES = {
     f"{D} --lr --epochs 3": "os-train sft: --lr needs a value",
     f"{D} --gradient-checkpointing=1": "--gradient-checkpointing takes no value",
     f"{D} --input other.jsonl": "DATA is given both with and without a flag",
-    f"{D} --tmux": "--tmux: not needed any more, every GPU gets a process of its own; drop it",
+    f"{D} --tmux train": "--tmux train: a name follows an equals sign: --tmux=train",
+    f"{D} --quiet --verbose": "--quiet and --verbose: give one of the two",
+    f"{D} --attach": "--attach: has a meaning with --tmux only",
+    f"{D} --tmux --remote": "--tmux: with --remote a worker runs it, in no terminal",
+    f"{D} --remote -q": "--quiet: says how a run of this machine is shown; drop it, or --remote",
     f"{D} --map messages": "--map: must be NAME=COLUMN, such as messages=dialogue, got ['messages']",
     f"{D} --map a=b --map a=c": "--map: names one thing twice",
     f"{D} --eval-size 1.5": "--eval-size: must be a share such as 0.05 or a number of rows such as 500",

@@ -159,7 +159,7 @@ def test_every_flag_and_every_choice_is_offered(method: str) -> None:
     assert {s for flag in METHODS[method].flags for s in flag.spellings} <= offered
     assert {"--help", "--help-all"} <= offered
     choices = {option.spellings[-1]: option.choices for option in node.options}
-    assert choices["--preset"] == PRESETS
+    assert choices["--preset"] == (*PRESETS, "auto")
     assert choices["--finetuning-type"] == ("lora", "qlora", "full")
     assert choices["--batch-size"] == ("auto",)
     assert choices["--gpus"] == ("auto",)
@@ -168,7 +168,7 @@ def test_every_flag_and_every_choice_is_offered(method: str) -> None:
 def test_settings_that_are_paths_are_completed_as_such() -> None:
     flags = {flag.name: flag for command in METHODS.values() for flag in command.flags}
     assert {name for name, flag in flags.items() if flag.is_path and not flag.is_folder} == {
-        "data", "model", "config",
+        "data", "model", "config", "prepared",
     }  # fmt: skip
     assert {name for name, flag in flags.items() if flag.is_folder} == {
         "output",

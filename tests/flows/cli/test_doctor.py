@@ -58,7 +58,7 @@ def test_what_is_broken_is_red_with_its_remedy_and_exit_code_1(home) -> None:
     assert (
         "\nERROR  server         http://127.0.0.1:1/api does not answer: Connection refused\n" in done.stdout
     )
-    assert "\n                      -> start it (prefect server start), or unset\n" in done.stdout
+    assert "\n                      -> start it, or unset PREFECT_API_URL and let os-train\n" in done.stdout
     assert done.stdout.splitlines()[-1].startswith(("2 errors", "3 errors"))
 
 

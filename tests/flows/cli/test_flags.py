@@ -9,7 +9,15 @@ from flows.cli.flags import METAVARS, REPEATABLE, SHORT, Flag
 from flows.cli.os_data import OS_DATA, PREPARE
 from flows.cli.os_train import METHODS, OS_TRAIN, SFT
 from flows.cli.parser import accepted_spellings, parse_flags
-from flows.cli.request import FinetuneRequest, ResumeSettings, finetune_request
+from flows.cli.plan.asked import DryRunSettings
+from flows.cli.request import (
+    FinetuneRequest,
+    RemoteSettings,
+    ResumeSettings,
+    RunSettings,
+    TmuxSettings,
+    finetune_request,
+)
 from flows.cli.sections import SECTIONS, by_section
 from opensloth_core.config.nest import names_of, nested_settings
 from opensloth_core.config.opensloth import OpenSlothConfig
@@ -20,15 +28,25 @@ from tests.flows.cli.public_surface import commands
 COMMANDS = [command for program in (OS_TRAIN, OS_DATA) for _, command in commands(program, program.name)]
 FLAGS = SFT.flags
 OF_METHOD = [(method, flag) for method, command in METHODS.items() for flag in command.flags]
-ALONE = [(method, flag) for method, flag in OF_METHOD if flag.name not in ("init_from", "config", "preset")]
-"""--init-from stands for --model, so that both cannot be given, and --config and --preset stand for many
-settings; these have tests of their own."""
+MANY = {
+    "init_from",
+    "prepared",
+    "config",
+    "preset",
+    *DryRunSettings.model_fields,
+    *RemoteSettings.model_fields,
+    *TmuxSettings.model_fields,
+}
+"""--init-from stands for --model, so that both cannot be given, the next for many settings, and the others
+say whether it is run here; these have tests of their own."""
+ALONE = [(method, flag) for method, flag in OF_METHOD if flag.name not in MANY]
+"""Those that stand for one setting."""
 
 
 def leaf_models() -> list[tuple[type[BaseModel], str]]:
     groups = nested_settings(OpenSlothConfig)
     outer = [(OpenSlothConfig, name) for name in OpenSlothConfig.model_fields if name not in groups]
-    driving = [(ResumeSettings, name) for name in ResumeSettings.model_fields]
+    driving = [(RunSettings, name) for name in RunSettings.model_fields]
     return outer + driving + [(kind, name) for kind in groups.values() for name in kind.model_fields]
 
 

@@ -60,7 +60,7 @@ def test_preview_of_data_that_is_not_there_is_one_line(home: Path, tiny_model_di
 
 def test_a_reader_that_has_seen_enough_is_no_error(data, prepared, home: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "flows.cli.os_data", "preview", *data, "--rows", "40"],
+        [sys.executable, "-m", "flows.cli.entry", "os-data", "preview", *data, "--rows", "40"],
         env={**os.environ, "OPENSLOTH_HOME": str(home)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -13,7 +13,7 @@ from flows.cli.flags import Flag
 from flows.cli.os_data import PREPARE
 from flows.cli.os_train import METHODS
 from flows.cli.parser import accepted_spellings, parse_flags
-from flows.cli.request import FinetuneRequest, ResumeSettings
+from flows.cli.request import FinetuneRequest, RunSettings
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.environment import variable
 from opensloth_core.config.nest import flat_names, names_of, nested_settings
@@ -22,8 +22,9 @@ from opensloth_core.runs.directory import RunDirectory
 from tests.flows.cli.other_values import NEEDED, REQUIRED, REQUIRED_BY, other_values
 
 COMMANDS = {**METHODS, "data": PREPARE}
-APART = {*ResumeSettings.model_fields, "init_from"}
-"""How a run is driven is in no configuration; --init-from becomes the model it stands for."""
+APART = {*RunSettings.model_fields, "init_from", "prepared"}
+"""How a run is driven is in no configuration; --init-from becomes the model it stands for, and --prepared has
+tests of its own."""
 
 CASES = [
     pytest.param(name, flag, id=f"{name}-{flag.name}")
@@ -33,14 +34,14 @@ CASES = [
 ]
 
 
-COUNTS = (56, 156, {"sft": 49, "dpo": 51, "grpo": 55, "data": 18})
+COUNTS = (57, 156, {"sft": 58, "dpo": 60, "grpo": 64, "data": 24})
 
 
 def test_how_many_settings_there_are() -> None:
     """The count that README and reports name."""
     names = {flag.name for command in COMMANDS.values() for flag in command.flags}
     leaves = {place[-1] for place in flat_names(OpenSlothConfig).values()}
-    assert names - set(ResumeSettings.model_fields) == leaves
+    assert names - set(RunSettings.model_fields) == leaves
     flags = {name: len(command.flags) for name, command in COMMANDS.items()}
     assert (len(leaves), len(CASES), flags) == COUNTS
 
@@ -50,7 +51,7 @@ def worker_reads(command: Command, words: list[str], home: Path) -> DatasetPrepC
     settings = command.configure(parse_flags(command.flags, words))
     if isinstance(settings, FinetuneRequest):
         return RunDirectory(RunDirectory.create(settings.config).path).config()
-    return RunDirectory(RunDirectory.create(settings).path).preparation()
+    return RunDirectory(RunDirectory.create(settings.config).path).preparation()
 
 
 def found(config: DatasetPrepConfig, flag: Flag) -> object:

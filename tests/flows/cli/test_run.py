@@ -1,5 +1,7 @@
 """How a run ends: the last line, the exit code, what is left on disk."""
 
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,7 +13,10 @@ from pathlib import Path
 import pytest
 
 from flows.cli.finetune import finetune_job
-from flows.cli.run import show_run
+from flows.cli.main import main
+from flows.cli.os_train import OS_TRAIN
+from flows.cli.run import run_job, show_run
+from flows.cli.shown import Shown
 from opensloth_core.config.batch import batch_plan
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import DataError, TrainingError
@@ -73,6 +78,59 @@ def test_a_setting_refused_late_is_still_named_as_a_flag(show, capsys) -> None:
     assert err.startswith("os-train: --global-batch-size 5 is not a multiple of --batch-size 2 x 1 GPUs")
 
 
+def test_a_machine_reads_errors_and_the_end_as_json(show, capsys) -> None:
+    def work(config, run_dir):
+        print("what a library prints")
+        raise TrainingError("rank 1 died")
+
+    job = replace(finetune_job("sft"), work=work, refuse=lambda config: None, shown=Shown(as_json=True))
+    assert run_job(job, CONFIG, lambda run: 0) == 1
+    out, err = capsys.readouterr()
+    *events, error, end = map(json.loads, out.splitlines())
+    assert [event["kind"] for event in events] == ["state"]
+    assert (error["kind"], error["text"]) == ("error", "rank 1 died")
+    assert {**end, "time": 0, "run": "", "path": ""} == {
+        "time": 0, "kind": "end", "run": "", "path": "", "state": "created", "adapter": None, "data": None,
+        "exit_code": 1,
+    }  # fmt: skip
+    assert err == "what a library prints\n"
+
+
+def test_what_is_refused_is_an_end_without_a_run(capsys) -> None:
+    def refuse(config):
+        raise DataError("d.jsonl: empty")
+
+    job = replace(finetune_job("sft"), refuse=refuse, shown=Shown(as_json=True))
+    assert run_job(job, CONFIG, lambda run: 0) == 2
+    error, end = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (error["text"], end["run"], end["exit_code"]) == ("d.jsonl: empty", None, 2)
+
+
+def test_a_misspelt_flag_is_json_too_where_json_is_asked_for(capsys) -> None:
+    assert main(OS_TRAIN, ["sft", "d.jsonl", "--json", "--lrr", "1"]) == 2
+    out, err = capsys.readouterr()
+    error, end = map(json.loads, out.splitlines())
+    assert error["text"] == "unknown flag --lrr; did you mean --lr?"
+    assert (end["exit_code"], err) == (2, "")
+
+
+def test_a_quiet_run_says_where_its_result_is_and_nothing_else(show, capsys) -> None:
+    job = replace(finetune_job("sft"), shown=Shown(quiet=True))
+    job.concluded("Adapter  /runs/r/adapter\nLoss     0.5\nTime     3 s")
+    assert capsys.readouterr().out == "Adapter  /runs/r/adapter\n"
+
+
+def test_a_closed_terminal_hides_what_is_said_and_changes_no_exit_code() -> None:
+    code = "import sys; from flows.cli.tell import tell; tell(sys.stdout, 'x' * 9); tell(sys.stdout, 'y')"
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_bug_leaves_its_traceback_in_the_run_directory(show, capsys, tmp_path: Path) -> None:
     def work(config, run_dir):
         raise KeyError("surprise")
@@ -88,6 +146,7 @@ SIGNALS = [
     (signal.SIGINT, 130, "interrupted", False),
     (signal.SIGTERM, 143, "terminated", False),
     (signal.SIGTERM, 143, "terminated", True),
+    (signal.SIGHUP, 129, "the terminal was closed", False),
 ]
 
 

@@ -13,6 +13,7 @@ import yaml
 
 from flows.cli.main import main
 from flows.cli.os_train import METHODS, OS_TRAIN
+from flows.cli.request import RunSettings
 from flows.cli.schema import config_schema
 from opensloth_core.config.builder import TrainingConfigBuilder
 from opensloth_core.presets.names import PRESETS
@@ -52,7 +53,7 @@ def test_it_is_printed_and_is_a_schema(method: str | None, capsys: pytest.Captur
 @pytest.mark.parametrize("method", METHODS)
 def test_it_accepts_every_value_that_the_models_accept(method: str) -> None:
     for flag in METHODS[method].flags:
-        if flag.name in ("resume", "allow_drift", "config", "preset"):
+        if flag.name in RunSettings.model_fields:
             continue
         for text, expected in other_values(flag):
             for value in (text if not flag.is_switch else True, json.loads(json.dumps(written(expected)))):

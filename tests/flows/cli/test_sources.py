@@ -53,7 +53,7 @@ def test_a_file_for_training_does_for_preparing_too(capsys: pytest.CaptureFixtur
     )
     assert OS_DATA.default is not None
     given = parse_flags(OS_DATA.default.flags, ["--config", "run.yaml", "--split", "y"])
-    config = OS_DATA.default.configure(given)
+    config = OS_DATA.default.configure(given).config
     assert (config.data, config.method, config.split) == (("d.jsonl",), "dpo", "y")
     preview = OS_DATA.commands["preview"]
     settings = preview.configure(parse_flags(preview.flags, ["--config", "run.yaml", "--rows", "9"]))

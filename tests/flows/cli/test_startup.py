@@ -8,9 +8,9 @@ import time
 import pytest
 
 HEAVY = {"torch", "prefect", "transformers", "trl", "peft", "unsloth", "datasets", "pyarrow", "numpy", "rich"}
-BARE_PYDANTIC = ["-c", "import pydantic\nclass Settings(pydantic.BaseModel):\n    seed: int = 42"]
+BARE_PYDANTIC = ["-c", "import pydantic"]
 HELP = ["-m", "flows.cli", "sft", "--help"]
-HELPS = [HELP, ["-m", "flows.cli.os_data", "--help"], ["-m", "flows.cli.os_data", "preview", "--help"]]
+HELPS = [HELP, [*HELP[:-1], "--help-all"], ["-m", "flows.cli.entry", "os-data", "preview", "--help"]]
 
 PARSE_ONLY = """
 import sys
@@ -44,7 +44,7 @@ def median_seconds(words: list[str], repeats: int = 5) -> float:
 def test_help_imports_nothing_heavy(words: list[str]) -> None:
     trace = python("-X", "importtime", *words).stderr
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in trace.splitlines()}
-    assert "pydantic" in imported
+    assert "flows" in imported
     assert not imported & HEAVY
 
 
@@ -54,6 +54,6 @@ def test_parsing_imports_nothing_heavy() -> None:
     assert not imported & HEAVY
 
 
-def test_help_takes_little_longer_than_one_pydantic_model() -> None:
-    # About 1.0 measured; the bound is loose because other tests may run beside this one.
-    assert median_seconds(HELP) <= 3.5 * median_seconds(BARE_PYDANTIC)
+def test_help_takes_no_longer_than_two_and_a_half_imports_of_pydantic() -> None:
+    # About 0.5 measured: the screens that matter are rendered beforehand.
+    assert median_seconds(HELP) <= 2.5 * median_seconds(BARE_PYDANTIC)

@@ -1,6 +1,7 @@
 """What a person sees of a run."""
 
 import io
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from flows.cli.console import RunConsole, view_for
 from flows.cli.ledger_table import ledger_lines
 from flows.cli.lines import lines_for
 from flows.cli.plain_view import PlainView
+from flows.cli.shown import Shown
 from flows.cli.summary import data_summary, summary
 from opensloth_core.data.ledger import Ledger
-from opensloth_core.runs.events import EventLog
+from opensloth_core.runs.events import EventLog, read_events
 
 
 def event(kind: str, time: float = 0.0, **fields: Any) -> dict[str, Any]:
@@ -167,6 +169,48 @@ def test_a_view_that_breaks_says_so(tmp_path: Path) -> None:
     assert "the progress display stopped early: KeyError" in stream.getvalue()
 
 
+def test_a_machine_gets_every_event_as_it_stands_in_the_log(tmp_path: Path) -> None:
+    log, stream = EventLog(tmp_path / "events.jsonl"), io.StringIO()
+    with RunConsole(log.path, stream, Shown(as_json=True)):
+        log.message("é")
+        log.write("step", step=1, loss=float("nan"), metrics={"a": [1.5]})
+    first, second = map(json.loads, stream.getvalue().splitlines())
+    assert first == read_events(log.path)[0]
+    # JSON has no word for what is not a number.
+    assert (second["loss"], second["metrics"]) == (None, {"a": [1.5]})
+
+
+def test_a_quiet_run_shows_nothing_as_it_goes_on(tmp_path: Path) -> None:
+    log, stream = EventLog(tmp_path / "events.jsonl"), io.StringIO()
+    with RunConsole(log.path, stream, Shown(quiet=True)):
+        log.message("unseen")
+    assert stream.getvalue() == ""
+
+
+def test_verbose_shows_what_the_ranks_print_from_now_on_without_escapes(tmp_path: Path) -> None:
+    log, stream = EventLog(tmp_path / "events.jsonl"), io.StringIO()
+    (tmp_path / "logs").mkdir()
+    path = tmp_path / "logs" / "rank-0.log"
+    path.write_text("of an attempt before\n")
+    with RunConsole(log.path, stream, Shown(verbose=True)), path.open("a") as file:
+        file.write("10 %\r50 %\r\x1b[31m100 %\x1b[0m\n\nhalf a li")
+    assert [line[9:] for line in stream.getvalue().splitlines()] == ["rank-0: 100 %"]
+
+
+def test_plain_lines_say_how_long_it_is_going_to_take() -> None:
+    # 10 of 40 in 6 s: 30 more in 18 s. Steps 1 to 11 in 5 s: the 19 that are left in 9.5 s.
+    reading = [event("progress", 6 * i, phase="read", done=10 * i, total=40) for i in (0, 1)]
+    assert plain(reading)[1] == "read 10/40 (25 %), 18 s left"
+    assert next(line for line in plain(RUN) if line.startswith("step 11/")).endswith(" · 9.5 s left")
+
+
+def test_a_resumed_run_shows_its_phases_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    again = [*RUN, event("resumed", 30, step=20, checkpoint="step-20"), *RUN]
+    assert len([line for line in plain(again) if line.startswith("tokenise")]) == 4
+    monkeypatch.setattr("tests.flows.cli.test_views.RUN", again)
+    assert "30/30" in drawn(80, monkeypatch)
+
+
 def test_summary_says_where_and_how() -> None:
     assert summary(Path("/runs/r"), RUN).splitlines() == [
         "Adapter  /runs/r/adapter",
@@ -175,6 +219,7 @@ def test_summary_says_where_and_how() -> None:
         "Data     prepared in 1.5 s (key 0123456789ab)",
         "Report   /runs/r/report.md",
         "Time     23 s",
+        "Try it   os-train chat r",
     ]
 
 

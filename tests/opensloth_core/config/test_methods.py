@@ -50,8 +50,11 @@ def test_completions_come_on_top_of_the_prompt() -> None:
     ("values", "message"),
     [
         ({"dpo": {"beta": 0.5}}, "beta: has no meaning for method sft; drop it"),
-        ({"method": "dpo", "grpo": {"reward": "math"}}, "reward: has no meaning for method dpo; drop it"),
-        ({"method": "grpo"}, "reward: required for method grpo, such as math or package.module:function"),
+        ({"method": "dpo", "grpo": {"reward": "format"}}, "reward: has no meaning for method dpo; drop it"),
+        (
+            {"method": "grpo", "grpo": {"reward": []}},
+            "reward: required for method grpo, such as math or package.module:function",
+        ),
         ({"training": {"batch_size": "many"}}, "training.batch_size"),
         (
             {"training": {"batch_size": "auto", "gradient_accumulation_steps": 2}},

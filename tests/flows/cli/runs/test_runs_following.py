@@ -8,6 +8,9 @@ import time
 
 import pytest
 
+from opensloth_core.errors import DataError
+from opensloth_core.runs.life import recorded
+
 
 def start(*words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
@@ -27,6 +30,13 @@ def test_the_exit_code_of_wait_says_how_the_run_ended(state, code, write_run, ty
     assert found == code
     assert out.startswith(f"{run.path.name}: {state or 'crashed'} after 3")
     assert ("--resume" in err) == (state != "completed")
+
+
+def test_a_failure_that_was_the_users_mistake_has_the_code_of_the_command(write_run, typed) -> None:
+    run = write_run(state=None)
+    with pytest.raises(DataError), recorded(run):
+        raise DataError("d.jsonl: empty")
+    assert typed("os-train runs wait last")[0] == 2
 
 
 def test_wait_ends_with_the_run(write_run, drive) -> None:
@@ -71,8 +81,9 @@ def test_logs_are_the_lines_that_the_terminal_showed(write_run, typed) -> None:
         "data: prepared in 1.0 s (key a1a1a1a1a1a1)",
         "training",
         *(
-            f"step {s}/3 · loss {5.5 - 0.5 * s:.3f} · grad norm 1.00 · lr 1.0e-04 · 1,000 tokens/s a GPU"
-            for s in (1, 2, 3)
+            f"step {s}/3 · loss {5.5 - 0.5 * s:.3f} · grad norm 1.00 · lr 1.0e-04"
+            f" · 1,000 tokens/s a GPU{left}"
+            for s, left in ((1, ""), (2, " · 10 s left"), (3, ""))
         ),
         "completed",
     ]

@@ -1,0 +1,1 @@
+"""`--tmux`: a run that lives in a tmux session."""
