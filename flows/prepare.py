@@ -65,7 +65,13 @@ async def _prepare(run: RunDirectory) -> Path:
 
 async def launched(run: RunDirectory, start: StartFolders, devices: tuple[str, ...]) -> None:
     """Record what the processes of a run start with; its data will have one shard a device."""
-    key = await asyncio.to_thread(prepared_key, run.preparation(), start.tokenizer_dir, len(devices))
+    key = await asyncio.to_thread(
+        prepared_key,
+        run.preparation(),
+        start.tokenizer_dir,
+        len(devices),
+        progress=run.events.progress,
+    )
     run.write_launch(replace(start.launch(devices, key.digest), checkpoint=start_point(run)))
 
 

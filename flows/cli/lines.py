@@ -15,7 +15,7 @@ STATES = {
     "crashed": "crashed",
 }
 
-COUNTED_IN_BYTES = frozenset({"tokenize", "download", "upload"})
+COUNTED_IN_BYTES = frozenset({"hash", "tokenize", "download", "upload"})
 """Phases whose progress is counted in bytes."""
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from opensloth_core.errors import DataError
@@ -10,8 +10,11 @@ from opensloth_core.errors import DataError
 CHUNK_BYTES = 1 << 20
 
 
-def file_digest(path: Path) -> str:
+def file_digest(path: Path, on_bytes: Callable[[int], object] | None = None) -> str:
     """BLAKE2b-256 of a file's bytes, as hex.
+
+    Args:
+        on_bytes: told how many bytes of it have been read, each time some were.
 
     Raises:
         DataError: the file is missing or cannot be read.
@@ -21,6 +24,8 @@ def file_digest(path: Path) -> str:
         with path.open("rb") as file:
             while chunk := file.read(CHUNK_BYTES):
                 digest.update(chunk)
+                if on_bytes:
+                    on_bytes(file.tell())
     except FileNotFoundError as err:
         raise DataError(f"{path}: no such file") from err
     except OSError as err:

@@ -17,8 +17,8 @@ from opensloth_core.errors import ConfigError, StoreError
 from opensloth_core.runs.events import Progress, no_progress
 from opensloth_core.store.artifact import MANIFEST, Manifest, commit, file_records, staging
 from opensloth_core.store.digest import parts_digest
-from opensloth_core.store.digest_memory import remembered_digest
 from opensloth_core.store.given import given_data
+from opensloth_core.store.hashing import Hashing
 from opensloth_core.store.home import home_dir
 from opensloth_core.store.single_flight import A_PROGRAM, Asker
 from opensloth_core.store.tokenizer_files import tokenizer_parts
@@ -84,7 +84,11 @@ def prepared_dir(key: str) -> Path:
 
 
 def prepared_key(
-    config: DatasetPrepConfig, model_dir: Path, num_shards: int, files: Sequence[InputFile] | None = None
+    config: DatasetPrepConfig,
+    model_dir: Path,
+    num_shards: int,
+    files: Sequence[InputFile] | None = None,
+    progress: Progress = no_progress,
 ) -> PreparedKey:
     """The key of the data `config` prepares: content, tokenizer, GPU count, all that shapes rows.
 
@@ -93,6 +97,7 @@ def prepared_key(
 
     Args:
         files: the input's files, where they are known already.
+        progress: told of the bytes that are hashed, where those are many.
 
     Raises:
         DataError: the input cannot be read.
@@ -105,7 +110,7 @@ def prepared_key(
         files = find_inputs(config.data, config.split)
     eval_size = "none" if config.eval_size is None else f"{config.eval_size} with seed {config.seed}"
     return PreparedKey(
-        input_digest=input_digest(files, file_digest=remembered_digest),
+        input_digest=input_digest(files, file_digest=Hashing(files, progress)),
         token_settings={
             "method": config.method,
             "map": json.dumps(config.map, sort_keys=True),

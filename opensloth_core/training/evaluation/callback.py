@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from opensloth_core.runs.events import read_events
+from opensloth_core.runs.events import no_progress, read_events
 from opensloth_core.training.device_memory import DeviceMemory
 from opensloth_core.training.evaluation.answers import answers
 from opensloth_core.training.evaluation.evaluator import Evaluator
@@ -76,7 +76,8 @@ class EvaluationCallback(TrainerCallback):
             return
         self._steps_done.add(step)
         trainer, job = self._trainer, self._job
-        found = self._evaluator.evaluate(trainer.model, trainer.job.batch.batch_size)
+        progress = job.run.events.progress if job.rank == 0 else no_progress
+        found = self._evaluator.evaluate(trainer.model, trainer.job.batch.batch_size, progress)
         if found is None:
             self._evaluator = None
             self._warn(

@@ -8,6 +8,7 @@ import torch
 import torch.multiprocessing as multiprocessing
 from datasets import Dataset
 
+from opensloth_core.data import throttle
 from opensloth_core.training.evaluation.evaluator import Evaluation, Evaluator
 from opensloth_core.training.evaluation.measure import Rows
 
@@ -70,3 +71,18 @@ def test_ranks_agree_whatever_units_they_have_and_whoever_runs_out_of_memory(tmp
 def test_an_error_that_is_not_about_memory_is_raised() -> None:
     with pytest.raises(RuntimeError, match="shapes do not fit"):
         evaluate([1], Broken(), 0, 1)
+
+
+def test_slow_evaluations_are_told_by_tokens_longest_units_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttle, "_QUICK_SECONDS", 0.0)
+    monkeypatch.setattr(throttle, "_MIN_SECONDS", 0.0)
+    reports: list[tuple[str, int, int | None]] = []
+    units = Dataset.from_dict({"input_ids": [[0] * length for length in (4, 1, 9, 2, 4)]})
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        Evaluator(Lengths(), units, 0, 1, "cpu").evaluate(
+            torch.nn.Linear(1, 1), 2, lambda phase, done, total: reports.append((phase, done, total))
+        )
+    finally:
+        torch.distributed.destroy_process_group()
+    assert reports == [("evaluate", 13, 20), ("evaluate", 19, 20), ("evaluate", 20, 20)]
