@@ -1,5 +1,6 @@
 """The main job as a user runs it: the command, real Prefect, real ranks, a tiny model."""
 
+import asyncio
 import json
 import subprocess
 from pathlib import Path
@@ -70,13 +71,17 @@ async def artifacts_of(flow_run: FlowRun) -> dict[str, str]:
 
 
 async def made_from(asset: str) -> list[set[str]]:
-    """The assets that an asset was made from, each time that it was made."""
+    """The assets that an asset was made from, each time that it was made; the server stores events every 5 s."""
     event_filter = {
         "event": {"name": ["prefect.asset.materialization.succeeded"]},
         "resource": {"id": [asset]},
     }
     async with get_client() as client:
-        found = (await client._client.post("/events/filter", json={"filter": event_filter})).json()["events"]
+        for _ in range(60):
+            found = (await client._client.post("/events/filter", json={"filter": event_filter})).json()["events"]
+            if found:
+                break
+            await asyncio.sleep(0.5)
     return [
         {one["prefect.resource.id"] for one in event["related"] if one["prefect.resource.role"] == "asset"}
         for event in found
@@ -145,8 +150,8 @@ async def test_two_ranks_train_then_the_second_run_finds_its_data_cached(
     assert tasks["prepare"].state_name == "Cached"
     assert not (newest_run(home) / "logs" / "prepare.log").exists()
     # Data that was found is not made again, and the model is made from it all the same.
-    assert await made_from(data_asset) == [set()]
     assert await made_from(f"opensloth://models/{newest_run(home).name}") == [{data_asset}]
+    assert await made_from(data_asset) == [set()]
 
 
 def check_adapter_loads(model_dir: Path, adapter_dir: Path) -> None:
