@@ -71,15 +71,15 @@ async def artifacts_of(flow_run: FlowRun) -> dict[str, str]:
 
 
 async def made_from(asset: str) -> list[set[str]]:
-    """The assets that an asset was made from, each time that it was made; the server stores events every 5 s."""
+    """The assets that an asset was made from, each time that it was made; events are stored every 5 s."""
     event_filter = {
         "event": {"name": ["prefect.asset.materialization.succeeded"]},
         "resource": {"id": [asset]},
     }
     async with get_client() as client:
         for _ in range(60):
-            found = (await client._client.post("/events/filter", json={"filter": event_filter})).json()["events"]
-            if found:
+            answer = await client._client.post("/events/filter", json={"filter": event_filter})
+            if found := answer.json()["events"]:
                 break
             await asyncio.sleep(0.5)
     return [
