@@ -9,6 +9,7 @@ from flows.server.record import POOL
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError
+from opensloth_core.readme import DEPLOYMENTS, more_in_readme
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ def submit(client: Any, config: DatasetPrepConfig, resume: str | None, allow_dri
         run = client.create_flow_run_from_deployment(deployment.id, parameters=parameters, name=name)
     except ObjectNotFound as err:
         raise ConfigError(
-            f"--remote: {address} has no deployment {deployment_name}; os-train server start registers them, "
-            "for other servers see deployments/README.md"
+            f"--remote: {address} has no deployment {deployment_name}; os-train server start registers them"
+            f"{more_in_readme('With a server of your own', DEPLOYMENTS)}"
         ) from err
     except PrefectHTTPStatusError as err:
         raise ConfigError(f"--remote: {address} refuses the run: {_reason(err)}") from err

@@ -9,6 +9,7 @@ from opensloth_core.launch.gpus import GIB
 from opensloth_core.plan.fit import ERROR, Fit
 from opensloth_core.plan.memory import MemoryEstimate
 from opensloth_core.plan.step_units import SHARE
+from opensloth_core.readme import more_in_readme
 
 NAME = "memory"
 
@@ -25,6 +26,7 @@ def check_memory(config: OpenSlothConfig, fit: Fit, on_gpu: bool) -> None:
         f"model {config.model_title}: {config.finetuning_type} needs about {_gib(fit.smallest.total)} of a "
         f"GPU's memory before the first example ({_terms(fit.smallest)}), and there are "
         f"{_gib(fit.device_bytes)}; {'; or '.join(ways_out(config, 1, is_long=False))}"
+        f"{more_in_readme('Batches')}"
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from opensloth_core.checks.roots import is_confined
 from opensloth_core.errors import ConfigError, ModelError
+from opensloth_core.readme import DEPLOYMENTS, more_in_readme
 
 ALLOW_VARIABLE = "OPENSLOTH_ALLOW_REMOTE_CODE"
 
@@ -20,6 +21,7 @@ def check_trust(trust_remote_code: bool) -> None:
         raise ConfigError(
             "trust_remote_code: a run of this server may not run a model's own code; drop it, or have who "
             f"runs the worker set {ALLOW_VARIABLE}=1 in its environment"
+            f"{more_in_readme('What such runs may do', DEPLOYMENTS)}"
         )
 
 

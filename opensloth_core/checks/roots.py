@@ -17,6 +17,7 @@ from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from opensloth_core.errors import ConfigError, DataError, ModelError, OpenSlothError
+from opensloth_core.readme import DEPLOYMENTS, more_in_readme
 from opensloth_core.store.home import home_dir
 
 CONFINED_VARIABLE = "OPENSLOTH_CONFINED"
@@ -191,5 +192,5 @@ def _refused(error: type[OpenSlothError], what: str, roots: list[Path], variable
     return error(
         f"{what}: leads outside of what runs of this server may {verb}: {', '.join(map(str, roots))}. "
         f"Who runs the worker opens more with {variable}=/folder:/another in its environment, "
-        f"or by os-train server start {flag} /folder"
+        f"or by os-train server start {flag} /folder{more_in_readme('What such runs may do', DEPLOYMENTS)}"
     )

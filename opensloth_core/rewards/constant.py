@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opensloth_core.errors import TrainingError
+from opensloth_core.readme import more_in_readme
 
 
 class ConstantRewardWatch:
@@ -84,7 +85,7 @@ class ConstantRewardWatch:
         )
         if self._spread:
             text += f" ({'; '.join(_seen(name, spread) for name, spread in self._spread.items())})"
-        return f"{text}. {' '.join(self._advice())}"
+        return f"{text}. {' '.join(self._advice())}{more_in_readme('Rewards')}"
 
     def _advice(self) -> list[str]:
         constant = {name: spread[0] for name, spread in self._spread.items() if spread and _is_one(spread)}

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from opensloth_core.errors import ConfigError, OpenSlothError, TrainingError
+from opensloth_core.readme import more_in_readme
 from opensloth_core.rewards.completions import Completions
 from opensloth_core.rewards.reference import quoted
 from opensloth_core.rewards.reward import Reward
@@ -98,7 +99,7 @@ def _load_module(name: str, module_name: str) -> ModuleType:
         file = home_dir().joinpath("rewards", *module_name.split(".")).with_suffix(".py")
         raise ConfigError(
             f"reward {name}: the module {module_name} is not allowed to score; put it at {file}, or set "
-            f"{MODULES_VARIABLE}={','.join([*prefixes, module_name])}"
+            f"{MODULES_VARIABLE}={','.join([*prefixes, module_name])}{more_in_readme('Rewards')}"
         )
     try:
         return importlib.import_module(module_name)

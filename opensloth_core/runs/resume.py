@@ -14,6 +14,7 @@ from pathlib import Path
 from opensloth_core.config.batch import BatchPlan
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError
+from opensloth_core.readme import more_in_readme
 from opensloth_core.runs.directory import Launch, RunDirectory
 from opensloth_core.runs.find import AUTO, find_resumable
 from opensloth_core.training.checkpoint.made_with import differences, made_with, other_versions
@@ -88,6 +89,7 @@ def take_up(
         raise DriftError(
             f"run {run.path.name} cannot go on as it was: {'; '.join(differing)}. Give the run what it had, "
             "pass --allow-drift (allow_drift=True) to go on with the new, or start a new run"
+            f"{more_in_readme('A run that was killed')}"
         )
     run.write_config(config)
     for words in differing:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-from flows.cli.completion.tree import Node, Option
+from flows.cli.completion.tree import Node, Option, programs
 
 _HEAD = """\
-# Completion of os-train and os-data for bash.  eval "$(os-train completion bash)"
+# Completion of OpenSloth's programs for bash.  eval "$(os-train completion bash)"
 _opensloth_words() {
   case "$1" in
 """
@@ -46,8 +46,6 @@ _opensloth() {
     _opensloth_offer "${value#*:}" "${value%%:*}"
   fi
 }
-
-complete -F _opensloth os-train os-data
 """
 
 
@@ -66,7 +64,8 @@ def bash_script(nodes: Sequence[Node]) -> str:
     ]
     middle = '  esac\n}\n\n_opensloth_flags() {\n  case "$1" in\n'
     values_head = '  esac\n}\n\n_opensloth_value() {\n  case "$1" in\n'
-    parts = [_HEAD, *words, middle, *flags, values_head, *values, "  esac\n}\n", _TAIL]
+    last = f"\ncomplete -F _opensloth {_joined(programs(nodes))}\n"
+    parts = [_HEAD, *words, middle, *flags, values_head, *values, "  esac\n}\n", _TAIL, last]
     return "".join(parts)
 
 

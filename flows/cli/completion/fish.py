@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from flows.cli.completion.tree import Node, Option
+from flows.cli.completion.tree import Node, Option, programs
 
 _HEAD = """\
-# Completion of os-train and os-data for fish.
+# Completion of OpenSloth's programs for fish.
 # os-train completion fish > ~/.config/fish/conf.d/opensloth.fish
 function __opensloth_at
     # Whether the words typed so far lead to one of the places, and to none further on.
@@ -24,7 +24,7 @@ def fish_script(nodes: Sequence[Node]) -> str:
     """The script; it starts no program when a key is pressed."""
     places = " ".join(_quoted(node.path) for node in nodes)
     lines = [_HEAD, f"set -g __opensloth_places {places}"]
-    lines += [f"complete -c {program} -f" for program in dict.fromkeys(n.path.split()[0] for n in nodes)]
+    lines += [f"complete -c {program} -f" for program in programs(nodes)]
     for node in nodes:
         lines += _lines(node)
     return "\n".join(lines) + "\n"

@@ -20,13 +20,12 @@ def _run(settings: CompletionSettings) -> int:
     from flows.cli.completion.fish import fish_script
     from flows.cli.completion.tree import nodes
     from flows.cli.completion.zsh import zsh_script
-    from flows.cli.os_data import OS_DATA
-    from flows.cli.os_train import OS_TRAIN
+    from flows.cli.entry import PROGRAMS, program_named
 
     script = {"bash": bash_script, "zsh": zsh_script, "fish": fish_script}[settings.shell]
 
     def printed() -> int:
-        print(script(nodes((OS_TRAIN, OS_DATA))), end="")
+        print(script(nodes([program_named(name) for name in PROGRAMS])), end="")
         return 0
 
     return answered("os-train completion", printed)
@@ -37,7 +36,8 @@ COMPLETION = Command(
     summary="Print a script with which bash, zsh or fish complete commands, flags and values.",
     usage="os-train completion bash|zsh|fish",
     description=(
-        "Prints a completion script for os-train and os-data. To have it in every new shell: for bash,"
+        "Prints a completion script for os-train, os-data, os-sft, os-dpo and os-grpo. To have it in every"
+        " new shell: for bash,"
         ' eval "$(os-train completion bash)" in ~/.bashrc; for zsh, eval "$(os-train completion zsh)" in'
         " ~/.zshrc, after compinit; for fish, write it to ~/.config/fish/conf.d/opensloth.fish once."
     ),

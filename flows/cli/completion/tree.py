@@ -51,6 +51,11 @@ def nodes(programs: Sequence[Program]) -> list[Node]:
     return [node for program in programs for node in _nodes(program)]
 
 
+def programs(nodes: Sequence[Node]) -> list[str]:
+    """The names of the programs that these places are of."""
+    return list(dict.fromkeys(node.path.split()[0] for node in nodes))
+
+
 def _nodes(program: Program) -> Iterator[Node]:
     words = [Word(name, command.summary) for name, command in program.commands.items()]
     words += [Word(name, group.summary) for name, group in program.groups.items()]

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from flows.cli.completion.tree import Node, Option
+from flows.cli.completion.tree import Node, Option, programs
 
 _HEAD = """\
-#compdef os-train os-data
-# Completion of os-train and os-data for zsh.  eval "$(os-train completion zsh)"
+# Completion of OpenSloth's programs for zsh.  eval "$(os-train completion zsh)"
 _opensloth_words() {
   case "$1" in
 """
@@ -43,8 +42,6 @@ _opensloth() {
     folders) _files -/;;
   esac
 }
-
-compdef _opensloth os-train os-data
 """
 
 
@@ -66,7 +63,10 @@ def zsh_script(nodes: Sequence[Node]) -> str:
     ]
     flags_head = '  esac\n}\n\n_opensloth_flags() {\n  case "$1" in\n'
     values_head = '  esac\n}\n\n_opensloth_value() {\n  case "$1" in\n'
-    return "".join([_HEAD, *words, flags_head, *flags, values_head, *values, "  esac\n}\n", _TAIL])
+    names = " ".join(programs(nodes))
+    first, last = f"#compdef {names}\n", f"\ncompdef _opensloth {names}\n"
+    parts = [first, _HEAD, *words, flags_head, *flags, values_head, *values, "  esac\n}\n", _TAIL, last]
+    return "".join(parts)
 
 
 def _value(option: Option) -> list[str]:

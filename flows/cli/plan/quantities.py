@@ -94,7 +94,7 @@ def disk_text(plan: Plan) -> str:
     parts = []
     if disk.prepared is None:
         parts.append("data not known")
-    elif plan.data is not None and plan.data.found is not None:
+    elif plan.given is not None or (plan.data is not None and plan.data.found is not None):
         parts.append("no new data")
     else:
         parts.append(f"data {size(disk.prepared)}")

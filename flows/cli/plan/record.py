@@ -25,6 +25,7 @@ def record(plan: Plan, problems: Sequence[str], note: str | None) -> dict[str, A
         "preset": note,
         "settings": resolved(plan.config),
         "data": None if data is None else explanation_record(data),
+        "prepared": None if plan.given is None else plan.given.reference,
         "rows_and_tokens": None if plan.facts is None else asdict(plan.facts),
         "devices": None if plan.devices is None else [asdict(device) for device in plan.devices],
         "batch": None

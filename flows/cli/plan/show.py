@@ -66,7 +66,9 @@ def _lines(plan: Plan, problems: Sequence[str], note: str | None, verbose: bool)
 
 
 def _data(plan: Plan) -> Iterator[str]:
-    if plan.data is None:
+    if plan.given is not None:
+        yield from _fact("Data", f"prepared before, used as it is: {plan.given.reference}")
+    elif plan.data is None:
         why = "see the problems below" if plan.problems else "the model's tokenizer is not here yet"
         yield from _fact("Data", f"not known: {why}")
     else:

@@ -18,6 +18,7 @@ from opensloth_core.data.shape.reasons import NOT_A_TURN
 from opensloth_core.data.shape.shapes import TIERS, Shape, accepted
 from opensloth_core.data.shape.turns import TurnFormat
 from opensloth_core.errors import DataError
+from opensloth_core.readme import more_in_readme
 
 _WANTED: dict[Method, str] = {"sft": "conversation", "dpo": "pair of answers", "grpo": "prompt"}
 
@@ -154,7 +155,7 @@ def layout_of(rows: Sequence[Columns], method: Method, mapping: Mapping[str, str
 def _refusal(reason: str, method: Method, place: str) -> DataError:
     return DataError(
         f"{place}: {reason}; method {method} takes {accepted(method)}; use another method, "
-        "or rename the columns if they mean something else"
+        f"or rename the columns if they mean something else{more_in_readme('Data it understands')}"
     )
 
 
@@ -165,6 +166,7 @@ def _unfit(row: Columns, method: Method, given: Mapped, place: str) -> DataError
     return DataError(
         f"{place}: no {_WANTED[method]} in columns: {column_names(row)}{pairs and f' with --map {pairs}'}; "
         f"accepted: {accepted(method)}; say what is what with --map NAME=COLUMN"
+        f"{more_in_readme('Data it understands')}"
     )
 
 

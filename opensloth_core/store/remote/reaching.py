@@ -6,8 +6,10 @@ from contextlib import contextmanager
 
 from opensloth_core.data.read.place import one_line, shown
 from opensloth_core.errors import StoreError
+from opensloth_core.readme import more_in_readme
 
 _LOCAL_ALONE = "or unset OPENSLOTH_STORE to use this machine's store alone"
+DATA_STORY = more_in_readme("Sharing prepared data between machines")
 
 _EXPLAINED = {
     "NoCredentialsError": "no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
@@ -52,7 +54,7 @@ def reaching(url: str) -> Iterator[None]:
     except StoreError:
         raise
     except Exception as err:
-        message = f"{shown(url)}: {_reason(url, err)}; {_LOCAL_ALONE}"
+        message = f"{shown(url)}: {_reason(url, err)}; {_LOCAL_ALONE}{DATA_STORY}"
         # Whoever retries what failed for a while looks at the cause: these fail again.
         if _is_forbidden(err):
             raise RemoteStoreForbidden(message) from None

@@ -9,6 +9,7 @@ import torch
 
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import TrainingError
+from opensloth_core.readme import more_in_readme
 from opensloth_core.training.guard.advice import advice, size_text
 from opensloth_core.training.guard.footprint import Footprint, ModelShape, Tried
 from opensloth_core.training.guard.memory_in_use import MemoryInUse, memory_in_use
@@ -73,6 +74,7 @@ class MemoryGuard:
         return (
             f"out of memory {where}: {more}{size_text(in_use.used)} in use by this rank and "
             f"{size_text(in_use.free)} free ({in_use.where}). {self._outlook(in_use, asked)}"
+            f"{more_in_readme('Batches')}"
         )
 
     def _outlook(self, in_use: MemoryInUse, asked: int) -> str:

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from flows.cli.completion.tree import nodes
+from flows.cli.entry import PROGRAMS, program_named
 from flows.cli.main import main
-from flows.cli.os_data import OS_DATA
-from flows.cli.os_train import METHODS, OS_TRAIN
+from flows.cli.os_train import METHODS
 from opensloth_core.presets.names import PRESETS
 
 SHELLS = ("bash", "zsh", "fish")
-TREE = {node.path: node for node in nodes((OS_TRAIN, OS_DATA))}
+TREE = {node.path: node for node in nodes([program_named(name) for name in PROGRAMS])}
 
 OFFERED = {
     "os-train g": {"grpo"},
@@ -37,6 +37,8 @@ OFFERED = {
     "os-data tr": {"train.jsonl"},
     "os-data --max-r": {"--max-rejected"},
     "os-data preview tr": {"train.jsonl"},
+    "os-sft tr": {"train.jsonl"},
+    "os-dpo --be": {"--beta"},
     "/usr/bin/os-train sf": {"sft"},
 }
 
@@ -60,7 +62,7 @@ def script(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     for name in ("run.yaml", "train.jsonl", "outline.txt"):
         (tmp_path / name).touch()
     for shell in SHELLS:
-        assert main(OS_TRAIN, ["completion", shell]) == 0
+        assert main(program_named("os-train"), ["completion", shell]) == 0
         (tmp_path / f".{shell}").write_text(capsys.readouterr().out)
     return tmp_path
 

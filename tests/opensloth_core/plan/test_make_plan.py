@@ -47,7 +47,7 @@ def test_the_estimate_of_a_small_input_is_what_preparing_it_finds(
     assert before.would_run and before.data is not None and before.facts is not None
     assert before.data.found is None and before.facts.is_exact is False
 
-    run_prepare_data(values)
+    prepared = run_prepare_data(values)
     after = plan_of()
     assert after.data is not None and after.data.found is not None and after.facts is not None
     assert after.data.key == before.data.key
@@ -55,6 +55,11 @@ def test_the_estimate_of_a_small_input_is_what_preparing_it_finds(
     told = ("rows", "rows_trained", "tokens", "units")
     assert [getattr(before.facts, name) for name in told] == [getattr(after.facts, name) for name in told]
     assert after.disk is not None and after.disk.prepared == 0
+
+    given = plan_of(prepared=after.data.key.digest)
+    assert given.would_run and given.data is None and given.given is not None
+    assert given.given.folder == prepared.folder
+    assert (given.facts, given.num_steps, given.disk) == (after.facts, after.num_steps, after.disk)
 
 
 def test_steps_are_those_of_the_training_plan(plan_of: PlanOf, home: Path) -> None:
