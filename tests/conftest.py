@@ -4,9 +4,10 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from opensloth_core.models.tiny import CHATML as CHATML
 from opensloth_core.models.tiny import write_tiny_model
@@ -14,9 +15,10 @@ from tests.warm.ranks import warm_python as warm_python
 from tests.warm.ranks import warm_ranks as warm_ranks
 
 # The same examples in every run: whoever changes the code is told, not who comes next. To look for
-# more, `uv run pytest --hypothesis-profile=search`.
-settings.register_profile("same", derandomize=True)
-settings.register_profile("search", max_examples=1000)
+# more, `uv run pytest --hypothesis-profile=search`. How long one takes says how busy the machine is.
+_AT_ANY_SPEED: Any = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("same", derandomize=True, **_AT_ANY_SPEED)
+settings.register_profile("search", max_examples=1000, **_AT_ANY_SPEED)
 settings.load_profile("same")
 
 COLOURS = ["red", "green", "blue", "yellow", "white", "black", "brown", "grey"]
