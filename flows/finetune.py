@@ -19,6 +19,7 @@ from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.life import recorded, reported
 from opensloth_core.runs.lock import run_lock
 from opensloth_core.runs.resume import open_run
+from opensloth_core.runs.stages import enter_stage
 from tasks.admit import admit
 from tasks.evaluate_model import evaluate_model
 from tasks.failed import failed
@@ -121,7 +122,7 @@ async def _finetune(run: RunDirectory) -> Path:
 
 async def _prepare(run: RunDirectory) -> None:
     data = await prepared(run)
-    run.events.state("warming")
+    enter_stage(run, "warming")
     run.mark_prepared(data.manifest.key)
     await ranks_up(run)
     await show_data(data, run.launch().tokenizer_folder)

@@ -26,6 +26,7 @@ from opensloth_core.runs.find import AUTO, find_resumable
 from opensloth_core.runs.life import record_prepared, recorded, reported
 from opensloth_core.runs.lock import run_lock
 from opensloth_core.runs.resume import start_point, take_up, with_gpus_of_checkpoint
+from opensloth_core.runs.stages import enter_stage
 from opensloth_core.store.obtain import obtain
 from opensloth_core.store.prepared import PreparedKey, PreparedManifest, prepared_dir, prepared_key
 
@@ -159,7 +160,7 @@ def _train(
     with run_lock(run), reported(run), recorded(run):
         run.write_launch(replace(launch, checkpoint=start_point(run)))
         record_prepared(run, prepared.manifest, prepared.cached, seconds=time.perf_counter() - began)
-        run.events.state("warming")
+        enter_stage(run, "warming")
         run.mark_prepared(prepared.manifest.key)
         _wait_for(run_ranks(run, on_line=lambda rank, line: None))
         adapter_dir = export_results(run)

@@ -22,6 +22,12 @@ WIDTH_FOR_BAR = 75
 WIDTH_FOR_NOTE = 64
 WIDEST_BAR = 30
 OTHER_COLUMNS = 67
+MOST_EXPECTED = 0.95
+"""How full the bar of a stage gets by the time that it was expected to take."""
+
+SPEED_SECONDS = 600.0
+"""Over which time speed is measured; several steps have to fit, and some take minutes."""
+
 ENDED = ("completed", "failed", "cancelled", "crashed")
 
 
@@ -33,6 +39,7 @@ class BarsView:
             *_columns(console.width),
             console=console,
             auto_refresh=False,
+            speed_estimate_period=SPEED_SECONDS,
             # Where stdout is a file, what is printed to it must not end up among the bars.
             redirect_stdout=sys.stdout.isatty(),
         )
@@ -60,6 +67,9 @@ class BarsView:
 
     def refresh(self) -> None:
         """Redraw, so that clocks and ETAs move between events."""
+        for task in self._progress.tasks:
+            if (expected := task.fields["expected"]) and not task.stop_time:
+                self._progress.update(task.id, completed=min(task.elapsed or 0.0, MOST_EXPECTED * expected))
         self._progress.refresh()
 
     def close(self) -> None:
@@ -72,7 +82,9 @@ class BarsView:
             self._finish(STATES[self._stage], whole=state not in ENDED or state == "completed")
         self._stage = state if state in STATES and state not in ENDED else None
         if self._stage is not None:
-            self._task(STATES[self._stage], None)
+            task = self._task(STATES[self._stage], None)
+            if expected := event.get("expected_seconds"):
+                self._progress.update(task, total=expected, expected=expected)
         if event.get("message") and state not in ENDED:
             self._print(event["message"])
 
@@ -98,12 +110,14 @@ class BarsView:
 
     def _task(self, name: str, total: int | None) -> TaskID:
         if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(escape(name), total=total, count="", note="")
+            self._tasks[name] = self._progress.add_task(
+                escape(name), total=total, count="", note="", expected=None
+            )
         return self._tasks[name]
 
     def _finish(self, name: str, whole: bool) -> None:
         task = next(task for task in self._progress.tasks if task.id == self._tasks[name])
-        if whole and task.total is None:
+        if whole and (task.total is None or task.fields["expected"]):
             self._progress.update(task.id, total=1, completed=1)
         self._progress.stop_task(task.id)
 
@@ -127,7 +141,13 @@ class _Clock(ProgressColumn):
     """`00:42 left` where that can be estimated, else the time taken so far."""
 
     def render(self, task: Task) -> Text:
-        remaining = None if task.finished or task.stop_time else task.time_remaining
+        if task.finished or task.stop_time:
+            remaining = None
+        elif expected := task.fields["expected"]:
+            left = expected - (task.elapsed or 0.0)
+            remaining = left if left > 0 else None
+        else:
+            remaining = task.time_remaining
         if remaining is not None:
             return Text(f"{_clock(remaining)} left")
         return Text(_clock(task.finished_time or task.elapsed or 0))

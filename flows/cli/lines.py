@@ -59,6 +59,8 @@ def _state(event: Event) -> list[str]:
     # The message of a failed run is its error, which the command prints as its last line.
     ended = event["state"] in ("failed", "cancelled", "crashed")
     message = None if ended else event.get("message")
+    if expected := event.get("expected_seconds"):
+        text += f", about {duration(expected)}"
     return [f"{text}: {message}" if message else text]
 
 
@@ -72,7 +74,8 @@ def progress_count(event: Event) -> str:
     """`500/7,473`, for phases that count bytes `12.5/40.0 MB`; without a total only what is done."""
     done, total = event["done"], event.get("total")
     if event["phase"] in COUNTED_IN_BYTES:
-        return f"{done / 1e6:,.1f}/{total / 1e6:,.1f} MB" if total else f"{done / 1e6:,.1f} MB"
+        unit, name = (1e6, "MB") if (total or done) >= 1e6 else (1e3, "kB")
+        return f"{done / unit:,.1f}/{total / unit:,.1f} {name}" if total else f"{done / unit:,.1f} {name}"
     return f"{done:,}/{total:,}" if total else f"{done:,}"
 
 

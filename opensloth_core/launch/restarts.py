@@ -9,6 +9,7 @@ from opensloth_core.launch.process import ProcessFailed
 from opensloth_core.launch.watchdog import Stalled
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.resume import start_point
+from opensloth_core.runs.stages import enter_stage
 
 PAUSE_SECONDS = 1.0
 """For the devices to let go of what killed processes held."""
@@ -50,7 +51,7 @@ async def with_restarts(run: RunDirectory, attempt: Callable[[], Awaitable[None]
         await asyncio.sleep(PAUSE_SECONDS)
         run.write_launch(replace(run.launch(), checkpoint=start_point(run)), with_data=True)
         if run.is_prepared():
-            run.events.state("warming")
+            enter_stage(run, "warming")
 
 
 def is_accident(err: OpenSlothError) -> bool:

@@ -1,20 +1,11 @@
 """How long a run takes, by an earlier run of the same kind."""
 
-import json
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
 
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.plan.data_facts import DataFacts
 from opensloth_core.plan.device import Device
-from opensloth_core.runs.directory import RunDirectory
-from opensloth_core.runs.find import newest_first
-from opensloth_core.runs.history import read_outline
-
-RUNS_LOOKED_AT = 100
-
-_DECIDE_SPEED = ("method", "model", "finetuning_type", "max_seq_length")
+from opensloth_core.runs.alike import completed_runs_alike
 
 
 @dataclass(frozen=True)
@@ -42,34 +33,19 @@ def time_estimate(
     Args:
         step_units: units of a step, of all ranks.
     """
-    for run in islice(newest_first(), RUNS_LOOKED_AT):
-        settings = _settings(run)
-        if any(settings.get(name) != getattr(config, name) for name in _DECIDE_SPEED):
-            continue
-        record = read_outline(run)
+    for record in completed_runs_alike(config, len(devices), devices[0].on_gpu):
         result = record.last("result") or {}
         steps, seconds = result.get("steps"), result.get("seconds")
         speed = result.get("tokens_per_second")
-        if not _same_devices(record.devices, devices) or not isinstance(seconds, int | float) or not steps:
+        if not isinstance(seconds, int | float) or not steps:
             continue
         told = (record.last("versions") or {}).get("devices") or [None]
+        name = record.path.name
         if config.method == "grpo":
-            return TimeEstimate(num_steps * seconds / steps, None, run.path.name, told[0])
+            return TimeEstimate(num_steps * seconds / steps, None, name, told[0])
         if speed:
             tokens = num_steps * step_units * facts.tokens / facts.units
             if not config.training.max_steps:
                 tokens = min(tokens, facts.tokens * config.training.epochs)
-            return TimeEstimate(tokens / speed, speed, run.path.name, told[0])
+            return TimeEstimate(tokens / speed, speed, name, told[0])
     return None
-
-
-def _same_devices(before: tuple[str, ...], now: tuple[Device, ...]) -> bool:
-    return len(before) == len(now) and all((one == "cpu") != now[0].on_gpu for one in before)
-
-
-def _settings(run: RunDirectory) -> dict[str, Any]:
-    try:
-        values = json.loads(run.config_path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}

@@ -3,7 +3,8 @@
 The log is the one record of what a run does. Terminals, the web page and the final report are
 views of it. Kinds of event, beside `time` (Unix seconds) and `kind`:
 
-    state      state (see `RunState`), message?, exit_code? (of the command, where it failed)
+    state      state (see `RunState`), message?, exit_code? (of the command, where it failed),
+               expected_seconds? (what it will take, by an earlier run)
     flow       flow_run_id                                 the Prefect flow run that drives it
     progress   phase, done, total (None when unknown)      a long piece of work moves
     prepared   key, cached, seconds, ledger                the data is ready
@@ -98,9 +99,12 @@ class EventLog:
             with self.path.open("ab") as file:
                 file.write(b"\n")
 
-    def state(self, state: RunState, message: str | None = None) -> None:
+    def state(
+        self, state: RunState, message: str | None = None, expected_seconds: float | None = None
+    ) -> None:
         """Record that the run entered `state`."""
-        self.write("state", state=state, **({"message": message} if message else {}))
+        told = {"message": message or None, "expected_seconds": expected_seconds}
+        self.write("state", state=state, **{name: value for name, value in told.items() if value is not None})
 
     def mark(self, name: str, rank: int, **fields: Any) -> None:
         """Record that a rank has come so far."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from opensloth_core.launch.child import leave, run_child
 from opensloth_core.launch.stacks import write_stacks_on_request
 from opensloth_core.runs.directory import RunDirectory
+from opensloth_core.runs.stages import enter_stage
 from opensloth_core.store.prepared import open_prepared
 
 LONGEST_WAIT = timedelta(days=7)
@@ -102,7 +103,7 @@ def main(run_dir: Path) -> None:
     seconds = time.perf_counter() - begun
     run.events.mark("trained", rank)
     if rank == 0:
-        run.events.state("saving")
+        enter_stage(run, "saving")
         check_weights(trainer.model)
         save_result(trainer.model, job)
         run.events.write(

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,11 +111,11 @@ def test_plain_lines_show_the_last_step_before_a_failure() -> None:
     assert [line.split(" · ")[0] for line in lines] == ["step 1/30", "step 3/30", "failed"]
 
 
-def drawn(width: int, monkeypatch: pytest.MonkeyPatch) -> str:
+def drawn(width: int, monkeypatch: pytest.MonkeyPatch, events: Sequence[dict[str, Any]] = RUN) -> str:
     monkeypatch.setenv("TERM", "xterm")
     stream = io.StringIO()
     view = BarsView(Console(file=stream, width=width, height=24, force_terminal=True))
-    for one in RUN:
+    for one in events:
         view.show(one)
         view.refresh()
     view.close()
@@ -204,11 +205,20 @@ def test_plain_lines_say_how_long_it_is_going_to_take() -> None:
     assert next(line for line in plain(RUN) if line.startswith("step 11/")).endswith(" · 9.5 s left")
 
 
+def test_a_stage_that_an_earlier_run_went_through_says_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    warming = event("state", 3, state="warming", expected_seconds=90.0)
+    assert plain([warming]) == ["loading the model, about 1 min 30 s"]
+    assert re.search(r"loading the model.* 01:30 left", drawn(80, monkeypatch, [warming]))
+    last = drawn(80, monkeypatch, [warming, event("state", 5, state="training")]).split("loading the model")[
+        -1
+    ]
+    assert "left" not in last and "00:00" in last
+
+
 def test_a_resumed_run_shows_its_phases_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     again = [*RUN, event("resumed", 30, step=20, checkpoint="step-20"), *RUN]
     assert len([line for line in plain(again) if line.startswith("tokenise")]) == 4
-    monkeypatch.setattr("tests.flows.cli.test_views.RUN", again)
-    assert "30/30" in drawn(80, monkeypatch)
+    assert "30/30" in drawn(80, monkeypatch, again)
 
 
 def test_summary_says_where_and_how() -> None:
@@ -286,6 +296,8 @@ def test_the_table_of_a_ledger_fits_the_terminal(columns: int, monkeypatch: pyte
 def test_progress_of_reading_is_in_bytes() -> None:
     line = "tokenize 12.5/40.0 MB (31 %)"
     assert lines_for(event("progress", phase="tokenize", done=12_500_000, total=40_000_000)) == [line]
+    small = event("progress", phase="hash", done=2048, total=4096)
+    assert lines_for(small) == ["hash 2.0/4.1 kB (50 %)"]
 
 
 def test_plain_lines_say_once_that_a_phase_ended() -> None:
