@@ -58,6 +58,8 @@ METAVARS = {
     "runs": "RUN",
     "svg": "FILE",
     "state": "STATE",
+    "to": "VERSION",
+    "why": "TEXT",
     "max_age": "AGE",
     "max_size": "SIZE",
     "root": "DIR|URL",

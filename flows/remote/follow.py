@@ -5,12 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 from flows.remote.log_stream import LogStream
-from flows.remote.submit import Submitted, has_worker
+from flows.remote.submit import Submitted, has_worker, others_going_on
 from opensloth_core.errors import TrainingError
 
 POLL_SECONDS = 0.5
 QUEUE_SECONDS = 6.0
 """After so long in the queue a run is said to wait."""
+
+NAMED = 3
+"""So many of the runs that it waits for are named."""
 
 SILENCE_SECONDS = 120.0
 """So long a server may not answer before nobody waits for it any more."""
@@ -33,7 +36,7 @@ def follow(
     import httpx
     from prefect.exceptions import ObjectNotFound
 
-    lines, queue = LogStream(client, run.id), _Queue(client, say)
+    lines, queue = LogStream(client, run.id), _Queue(client, run, say)
     answered, ended_at, state = time.monotonic(), None, None
     while True:
         try:
@@ -63,23 +66,28 @@ def follow(
 
 
 class _Queue:
-    """Says once that a run waits, and why."""
+    """Says that a run waits, and for what: once, and once more should the worker go away meanwhile."""
 
-    def __init__(self, client: Any, say: Callable[[str], None]) -> None:
-        self._client, self._say = client, say
+    def __init__(self, client: Any, run: Submitted, say: Callable[[str], None]) -> None:
+        self._client, self._run, self._say = client, run, say
         self._began = time.monotonic()
-        self._is_said = False
+        self._said: set[bool] = set()
 
     def look(self, state: Any) -> None:
-        if self._is_said or state is None or not state.is_scheduled():
+        if state is None or not state.is_scheduled():
             return
-        if not has_worker(self._client):
+        is_worker = has_worker(self._client)
+        if is_worker in self._said or is_worker and time.monotonic() - self._began <= QUEUE_SECONDS:
+            return
+        self._said.add(is_worker)
+        if is_worker:
+            others = ", ".join(others_going_on(self._client, self._run)[:NAMED])
+            self._say(
+                "the run waits in the queue until the worker takes it"
+                + (f"; going on now: {others}" if others else "")
+            )
+        else:
             self._say(
                 "the run waits in the queue: no worker of the pool opensloth is online; "
                 "os-train server start brings one, or prefect worker start --pool opensloth"
             )
-        elif time.monotonic() - self._began > QUEUE_SECONDS:
-            self._say("the run waits in the queue until the worker takes it")
-        else:
-            return
-        self._is_said = True

@@ -62,6 +62,25 @@ def has_worker(client: Any) -> bool:
     return any(worker.status == "ONLINE" for worker in workers)
 
 
+def others_going_on(client: Any, run: Submitted) -> list[str]:
+    """Names of the other runs that workers of the pool are at."""
+    from prefect.client.schemas.filters import (
+        FlowRunFilter,
+        FlowRunFilterState,
+        FlowRunFilterStateType,
+        WorkPoolFilter,
+        WorkPoolFilterName,
+    )
+    from prefect.client.schemas.objects import StateType
+
+    going_on = FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING, StateType.CANCELLING])
+    found = client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=going_on)),
+        work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL])),
+    )
+    return [str(one.name) for one in found if one.id != run.id]
+
+
 def _reason(err: Any) -> str:
     try:
         return " ".join(str(err.response.json()["detail"]).split())[:300]

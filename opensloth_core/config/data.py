@@ -192,8 +192,12 @@ class DatasetPrepConfig(Settings):
 
     @property
     def model_title(self) -> str:
-        """The model in a word: `gemma-3-4b-it`; `run-3f2a` where it is the result of a run of that id."""
+        """The model in a word: `gemma-3-4b-it`; `run-3f2a` where it is the result of a run of that id, a
+        promoted model by its name.
+        """
         path = PurePath(self.model.rstrip("/"))
+        if path.name == "current" and path.parent.name:
+            path = path.parent
         run = _RUN_NAME.search(path.parent.name if path.name == "adapter" else path.name)
         return f"run-{run[1]}" if run else path.name
 

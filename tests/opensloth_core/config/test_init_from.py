@@ -49,6 +49,7 @@ def test_a_run_is_titled_after_the_run_it_starts_from(run: RunDirectory) -> None
 
 def test_an_adapter_of_another_s_run_keeps_its_name() -> None:
     assert built(model="my-models/adapter").model_title == "adapter"
+    assert built(model="home/models/support-bot/current").model_title == "support-bot"
 
 
 def test_a_run_without_a_result_is_refused_with_its_state(run: RunDirectory) -> None:
