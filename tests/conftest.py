@@ -14,6 +14,9 @@ from opensloth_core.models.tiny import write_tiny_model
 from tests.warm.ranks import warm_python as warm_python
 from tests.warm.ranks import warm_ranks as warm_ranks
 
+# As ranks on CPUs have it: several processes of the tests share the cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # The same examples in every run: whoever changes the code is told, not who comes next. To look for
 # more, `uv run pytest --hypothesis-profile=search`. How long one takes says how busy the machine is.
 _AT_ANY_SPEED: Any = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
