@@ -33,12 +33,12 @@ from opensloth_core.retrain.verdict import judge
 from opensloth_core.retrain.workspace import Finished, Workspace
 from opensloth_core.runs.directory import RunDirectory
 from tasks.admit import admit
-from tasks.compare_models import compare_models
+from tasks.compare_models import compared
 from tasks.cover_missed import cover_missed
 from tasks.failed import failed
 from tasks.mark_crashed import mark_crashed
-from tasks.promote_model import promote_model
-from tasks.watch_source import count_new_rows, watch_source
+from tasks.promote_model import promoted_or_noted
+from tasks.watch_source import new_rows_counted, watched
 
 NOTHING_NEW, BUSY = "nothing new", "already running"
 PROMOTED, NOT_PROMOTED = "promoted", "not promoted"
@@ -121,10 +121,8 @@ class _Firing:
 async def _retrain(firing: _Firing, stack: ExitStack) -> State:
     await cover_missed()
     registry, config = firing.registry, firing.config
-    found = await asyncio.to_thread(
-        watch_source,
-        config,
-        {"min_improvement": firing.min_improvement, "warm_start": firing.warm_start},
+    found = await watched(
+        config, {"min_improvement": firing.min_improvement, "warm_start": firing.warm_start}
     )
     if (known := _already_judged(registry, found)) is not None:
         return Completed(name=NOTHING_NEW, message=known)
@@ -134,12 +132,12 @@ async def _retrain(firing: _Firing, stack: ExitStack) -> State:
         check_comparable(current, config, found)
         current_dir = await asyncio.to_thread(stack.enter_context, registry.hold(current))
     run = await _trained(firing, found, current, current_dir if firing.warm_start else None)
-    earlier_key = earlier_rows(current, config, get_run_logger().warning)
-    old, new = await compare_models(run.path, current_dir, earlier_key, firing.workspace.compare_dir)
+    earlier_key = await asyncio.to_thread(earlier_rows, current, config, get_run_logger().warning)
+    old, new = await compared(run.path, current_dir, earlier_key, firing.workspace.compare_dir)
     old_name = f"version {current.id}" if current else "the base model"
     verdict = judge(config.method, old, new, firing.min_improvement, old_name)
     record = judgement(run, str(found), old, new, verdict)
-    version = await promote_model(
+    version = await promoted_or_noted(
         registry, run.adapter_dir, record, firing.keep, current.id if current else None
     )
     firing.workspace.forget_finished()
@@ -158,7 +156,7 @@ async def _trained(
         log.info("run %s of an earlier firing has trained on just this already", run.path.name)
         return run
     config, resume = with_adapter(firing.config, adapter_dir), None
-    await asyncio.to_thread(count_new_rows, config)
+    await new_rows_counted(config)
     unfinished = await asyncio.to_thread(unfinished_run, config)
     if unfinished is not None and unfinished.differing:
         log.info(

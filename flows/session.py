@@ -12,11 +12,11 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from flows.own_server import OwnServer, own_server
-from flows.server.ask import answer_of
+from flows.server.ask import PASSWORD_VARIABLE, answer_of, password_for
 from flows.server.record import read_record
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.opensloth import OpenSlothConfig
-from opensloth_core.doctor.server import server_url
+from opensloth_core.doctor.server import examine_server, server_url
 from opensloth_core.errors import TrainingError
 from opensloth_core.runs.abandoned import how_ended
 from opensloth_core.runs.directory import RunDirectory
@@ -35,6 +35,13 @@ DEFAULTS = {
     "DO_NOT_TRACK": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
+
+
+OWN_ADDRESS = "http://127.0.0.1:0/api"
+"""Of a run's own server, whose port is not known before it is up."""
+
+_REFUSALS = ("Failed to reach API", "Found incompatible versions")
+"""How Prefect's own errors begin, plain RuntimeErrors, where its client cannot use a server."""
 
 
 def run_finetune(config: OpenSlothConfig, run_dir: Path) -> None:
@@ -118,6 +125,8 @@ class _FlowThread(threading.Thread):
             # It starts while Prefect is imported here.
             server = OwnServer()
             server.launch()
+        if password := password_for(address or OWN_ADDRESS):
+            os.environ[PASSWORD_VARIABLE] = password
         events.message("starting Prefect")
         from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -144,12 +153,18 @@ class _FlowThread(threading.Thread):
 
         try:
             await flow()
-        except httpx.HTTPError as err:
+        except (httpx.HTTPError, RuntimeError) as err:
+            if isinstance(err, RuntimeError) and not str(err).startswith(_REFUSALS):
+                raise
             run = RunDirectory(self._run_dir)
             end = how_ended(run)
             reason = f"Prefect's server {address} does not answer ({type(err).__name__}: {err})"
             if end is None or end.state == "crashed":
-                message = f"{reason}; start it, or unset PREFECT_API_URL, and run again"
+                finding = await asyncio.to_thread(examine_server, address)
+                if finding.mark == "error":
+                    message = f"Prefect's server {finding.text}; {finding.remedy}, and run again"
+                else:
+                    message = f"{reason}; run again, or unset PREFECT_API_URL"
                 run.events.state("failed", message)
                 raise TrainingError(message) from err
             if end.state != "completed":

@@ -2,27 +2,45 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
-from prefect import task
+from prefect import State, task
 from prefect.cache_policies import NO_CACHE
 
 from opensloth_core.config.opensloth import OpenSlothConfig
-from opensloth_core.launch.process import run_process
+from opensloth_core.errors import OpenSlothError, TrainingError
+from opensloth_core.launch.process import ProcessFailed, run_process
 from opensloth_core.launch.rank import rank_environment
 from opensloth_core.launch.reserve import devices_for
 from opensloth_core.retrain.verdict import EARLIER, NEW, Measured
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.events import read_events
 from opensloth_core.training.evaluation.comparison import Comparison, log_path, read_scores
+from tasks.failed import failed, sentence
 from tasks.run_logger import line_logger
 
 
 @task(name="compare-models", cache_policy=NO_CACHE, persist_result=False)
 async def compare_models(
     run_dir: Path, old_dir: Path | None, earlier_key: str | None, folder: Path
+) -> tuple[Measured, Measured] | State[Any]:
+    """See `compared`; where the comparison failed, the state that it ends in."""
+    try:
+        return await _measured(run_dir, old_dir, earlier_key, folder)
+    except ProcessFailed as err:
+        told = (
+            f"{sentence(err, None)}; log: {log_path(folder)}; what was trained is kept, and the next firing "
+            "compares it"
+        )
+        return failed(TrainingError(told), None)
+    except OpenSlothError as err:
+        return failed(err, None)
+
+
+async def compared(
+    run_dir: Path, old_dir: Path | None, earlier_key: str | None, folder: Path
 ) -> tuple[Measured, Measured]:
-    """Measure the model of a run and an older one, on one of the devices that the run may use.
+    """Measure an older model and that of a run, on one of the devices that the run may use.
 
     Args:
         run_dir: the run that trained the new model.
@@ -33,6 +51,13 @@ async def compare_models(
     Raises:
         OpenSlothError: the comparison failed.
     """
+    state = await cast(Any, compare_models(run_dir, old_dir, earlier_key, folder, return_state=True))
+    return cast(tuple[Measured, Measured], await state.aresult())
+
+
+async def _measured(
+    run_dir: Path, old_dir: Path | None, earlier_key: str | None, folder: Path
+) -> tuple[Measured, Measured]:
     run, log = RunDirectory(run_dir), line_logger()
     launch = run.launch()
     batches = [event["batch_size"] for event in read_events(run.events_path) if event["kind"] == "batch"]

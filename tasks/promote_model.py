@@ -2,16 +2,19 @@
 
 import re
 from pathlib import Path
+from typing import Any, cast
 
-from prefect import task
+from prefect import State, task
 from prefect.artifacts import acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 from prefect.logging import get_run_logger
 
+from opensloth_core.errors import OpenSlothError
 from opensloth_core.registry.model_registry import Registry
 from opensloth_core.registry.records import PromotionRecord
 from opensloth_core.store.pins import pin, unpin
+from tasks.failed import failed
 
 NOT_PROMOTED = "opensloth.model.not-promoted"
 """Event that says that a model was refused; deployments/notify.yaml waits for it."""
@@ -19,6 +22,16 @@ NOT_PROMOTED = "opensloth.model.not-promoted"
 
 @task(name="promote-model", cache_policy=NO_CACHE, persist_result=False)
 async def promote_model(
+    registry: Registry, adapter_dir: Path, record: PromotionRecord, keep: int, replacing: str | None
+) -> str | State[Any] | None:
+    """See `promoted_or_noted`; the state that an error ends in."""
+    try:
+        return await _promoted_or_noted(registry, adapter_dir, record, keep, replacing)
+    except OpenSlothError as err:
+        return failed(err, None)
+
+
+async def promoted_or_noted(
     registry: Registry, adapter_dir: Path, record: PromotionRecord, keep: int, replacing: str | None
 ) -> str | None:
     """The version that an adapter has become; None where the record is of a refusal.
@@ -32,6 +45,13 @@ async def promote_model(
     Raises:
         StoreError: see `Registry.promote`.
     """
+    state = await cast(Any, promote_model(registry, adapter_dir, record, keep, replacing, return_state=True))
+    return cast(str | None, await state.aresult())
+
+
+async def _promoted_or_noted(
+    registry: Registry, adapter_dir: Path, record: PromotionRecord, keep: int, replacing: str | None
+) -> str | None:
     logger, name, promoted = get_run_logger(), registry.name, None
     if record.promoted:
         before = {version.record.prepared_key for version in registry.versions()}

@@ -1,5 +1,6 @@
 """`--remote`: what a command asks for is run by a server's worker, before the same person's eyes."""
 
+import os
 import signal
 import sys
 import time
@@ -12,9 +13,10 @@ from flows.cli.run import INTERRUPTED, Job, Terminated, signals_as_interrupts
 from flows.cli.runs.words import EXIT_CODES
 from flows.remote.server import Server, confine_as, find_server
 from flows.remote.submit import Submitted
+from flows.server.ask import PASSWORD_VARIABLE, password_for
 from flows.server.record import is_kept
 from opensloth_core.config.data import DatasetPrepConfig
-from opensloth_core.errors import ConfigError, OpenSlothError
+from opensloth_core.errors import ConfigError, OpenSlothError, TrainingError
 from opensloth_core.runs.find import AUTO
 from opensloth_core.runs.report.numbers import duration
 
@@ -45,7 +47,7 @@ def run_remote(job: Job[Any], asked: Asked) -> int:
 
 
 def _run(job: Job[Any], asked: Asked) -> int:
-    from flows.remote.paths import with_absolute_paths
+    from flows.remote.paths import refuse_missing, with_absolute_paths
 
     if not asked.is_remote:
         raise ConfigError("detach: has a meaning with --remote only; a run of this command ends with it")
@@ -53,6 +55,7 @@ def _run(job: Job[Any], asked: Asked) -> int:
     config = with_absolute_paths(asked.config)
     resume = asked.resume if asked.resume in (None, AUTO) else str(asked.resume).rstrip("/").split("/")[-1]
     if server.kept is not None:
+        refuse_missing(config)
         confine_as(server.kept, config, resume)
         job.refuse(config)
     with _client(server) as client:
@@ -72,11 +75,12 @@ def _run(job: Job[Any], asked: Asked) -> int:
 
 def _follow(server: Server, client: Any, run: Submitted, began: float) -> int:
     from flows.remote.follow import follow
+    from flows.remote.log_stream import LogStream
 
-    is_cancelled = False
+    lines, is_cancelled = LogStream(client, run.id), False
     while True:
         try:
-            state = follow(client, run, _say, lambda: server.is_here and not is_kept())
+            state = follow(client, run, lines, _say, lambda: server.is_here and not is_kept())
             break
         except Terminated:
             _say(f"{run.name}: goes on without this command; {_again(run)}")
@@ -110,9 +114,15 @@ def _is_to_be_cancelled() -> bool:
 
 
 def _cancel(client: Any, run: Submitted) -> None:
+    import httpx
     from prefect.states import Cancelling
 
-    client.set_flow_run_state(run.id, Cancelling())
+    try:
+        client.set_flow_run_state(run.id, Cancelling())
+    except httpx.HTTPError as err:
+        raise TrainingError(
+            f"the server does not answer ({type(err).__name__}), so the run is not cancelled; {_again(run)}"
+        ) from err
     _say("cancelling; Ctrl-C again does not wait for the end")
 
 
@@ -138,10 +148,14 @@ def _client(server: Server) -> Iterator[Any]:
     from flows.session import set_defaults
 
     set_defaults()
+    if password := password_for(server.address):
+        os.environ[PASSWORD_VARIABLE] = password
     from prefect.client.orchestration import get_client
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-    with temporary_settings({PREFECT_API_URL: server.address}), get_client(sync_client=True) as client:
+    # Whoever follows asks again soon anyway; Prefect's client would wait for a minute first.
+    changed: Any = {PREFECT_API_URL: server.address, PREFECT_CLIENT_MAX_RETRIES: 1}
+    with temporary_settings(changed), get_client(sync_client=True) as client:
         yield client
 
 

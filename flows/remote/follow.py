@@ -23,11 +23,16 @@ LAST_LINES_SECONDS = 3.0
 
 
 def follow(
-    client: Any, run: Submitted, say: Callable[[str], None], is_gone: Callable[[], bool] = lambda: False
+    client: Any,
+    run: Submitted,
+    lines: LogStream,
+    say: Callable[[str], None],
+    is_gone: Callable[[], bool] = lambda: False,
 ) -> Any:
     """Say what a run logs until it has ended; gives its last state.
 
     Args:
+        lines: of the run; those that it gave already are not said again.
         is_gone: whether the server is known to have been stopped.
 
     Raises:
@@ -36,7 +41,7 @@ def follow(
     import httpx
     from prefect.exceptions import ObjectNotFound
 
-    lines, queue = LogStream(client, run.id), _Queue(client, run, say)
+    queue = _Queue(client, run, say)
     answered, ended_at, state = time.monotonic(), None, None
     while True:
         try:
@@ -50,7 +55,9 @@ def follow(
         except httpx.HTTPError as err:
             if state is not None and state.is_final():  # it was stopped meanwhile
                 return state
-            if is_gone() or time.monotonic() - answered > SILENCE_SECONDS:
+            if is_gone():
+                raise TrainingError(f"the server is down; {_without_server(run, state)}") from err
+            if time.monotonic() - answered > SILENCE_SECONDS:
                 raise TrainingError(
                     f"the server does not answer any more ({type(err).__name__}), and the run may go on; "
                     f"once it answers: {run.page}"
@@ -65,6 +72,16 @@ def follow(
         time.sleep(POLL_SECONDS)
 
 
+def _without_server(run: Submitted, state: Any) -> str:
+    if state is not None and state.is_scheduled():
+        return "the run waits in its queue and begins with the next os-train server start"
+    if state is not None and state.is_cancelling():
+        return "it was cancelling the run: os-train runs show last"
+    return (
+        f"the run may go on: os-train runs logs last -f, or {run.page} after the next os-train server start"
+    )
+
+
 class _Queue:
     """Says that a run waits, and for what: once, and once more should the worker go away meanwhile."""
 
@@ -77,7 +94,7 @@ class _Queue:
         if state is None or not state.is_scheduled():
             return
         is_worker = has_worker(self._client)
-        if is_worker in self._said or is_worker and time.monotonic() - self._began <= QUEUE_SECONDS:
+        if is_worker in self._said or (is_worker and time.monotonic() - self._began <= QUEUE_SECONDS):
             return
         self._said.add(is_worker)
         if is_worker:

@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 from opensloth_core.config.concealed import is_concealed
 from opensloth_core.config.data import DatasetPrepConfig
+from opensloth_core.data.read.hub import HubId
+from opensloth_core.data.read.inputs import find_inputs
 from opensloth_core.data.read.place import is_url
 from opensloth_core.errors import ConfigError
 
@@ -34,6 +36,18 @@ def with_absolute_paths(config: Config) -> Config:
         if (folder := getattr(config, name, None)) is not None:
             changed[name] = Path(_absolute(str(folder)))
     return config.model_copy(update=changed)
+
+
+def refuse_missing(config: DatasetPrepConfig) -> None:
+    """Say of data that is not there just that, before anything is said of where it may be.
+
+    Raises:
+        DataError: neither a file nor a folder, nor what could be the name of a data set of the hub.
+    """
+    names = [one for one in config.data if not is_url(one) and not _GLOB & set(one)]
+    missing = [one for one in names if HubId.parse(one) is None and not Path(one).expanduser().exists()]
+    if missing:
+        find_inputs(missing[:1], None)
 
 
 def _source(source: str) -> str:

@@ -3,12 +3,12 @@
 import os
 from dataclasses import dataclass
 
-from flows.server.ask import answer_of
+from flows.server.ask import PASSWORD_VARIABLE, answer_of
 from flows.server.record import ServerRecord, read_record
 from opensloth_core.checks.parameters import check_parameters
 from opensloth_core.checks.roots import OUTPUT_ROOTS_VARIABLE, ROOTS_VARIABLE, confine
 from opensloth_core.config.data import DatasetPrepConfig
-from opensloth_core.doctor.server import server_url
+from opensloth_core.doctor.server import examine_server, server_url
 from opensloth_core.errors import ConfigError, TrainingError
 from opensloth_core.runs.report.redact import redacted
 
@@ -48,12 +48,19 @@ def find_server() -> Server:
     shown = redacted(address)
     match answer_of(address, _REMOTE_SECONDS):
         case "password":
-            raise ConfigError(f"--remote: {shown} asks for a password; set PREFECT_API_AUTH_STRING to it")
+            why = "refuses our password or key" if _has_secret() else "asks for a password"
+            raise ConfigError(f"--remote: {shown} {why}; set PREFECT_API_AUTH_STRING to the server's")
         case "down" if server.kept:
             raise TrainingError(f"--remote: {shown} does not answer; see os-train server status")
         case "down":
-            raise TrainingError(f"--remote: {shown} does not answer; start it, or unset PREFECT_API_URL")
+            finding = examine_server(address)
+            why = f"{finding.text}; {finding.remedy}" if finding.remedy else f"{shown} is no Prefect server"
+            raise TrainingError(f"--remote: {why}")
     return server
+
+
+def _has_secret() -> bool:
+    return any(map(os.environ.get, ("PREFECT_API_KEY", PASSWORD_VARIABLE)))
 
 
 def confine_as(record: ServerRecord, config: DatasetPrepConfig, resume: str | None) -> None:

@@ -8,7 +8,7 @@ from flows.parameters import parameters_of
 from flows.server.record import POOL
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.opensloth import OpenSlothConfig
-from opensloth_core.errors import ConfigError
+from opensloth_core.errors import ConfigError, TrainingError
 from opensloth_core.readme import DEPLOYMENTS, more_in_readme
 
 
@@ -27,7 +27,9 @@ def submit(client: Any, config: DatasetPrepConfig, resume: str | None, allow_dri
 
     Raises:
         ConfigError: the server lacks the deployment, or refuses the parameters.
+        TrainingError: it does not answer.
     """
+    from httpx import HTTPError
     from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
     is_training = isinstance(config, OpenSlothConfig)
@@ -48,6 +50,10 @@ def submit(client: Any, config: DatasetPrepConfig, resume: str | None, allow_dri
         ) from err
     except PrefectHTTPStatusError as err:
         raise ConfigError(f"--remote: {address} refuses the run: {_reason(err)}") from err
+    except HTTPError as err:
+        raise TrainingError(
+            f"--remote: {address} does not answer ({type(err).__name__}); see its page whether it has the run"
+        ) from err
     return Submitted(run.id, name, f"{address.removesuffix('/api')}/runs/flow-run/{run.id}")
 
 

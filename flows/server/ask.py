@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from flows.server.record import POOL
 
+PASSWORD_VARIABLE = "PREFECT_API_AUTH_STRING"
+
 ANSWER_SECONDS = 2.0
 """How long a server on this machine may take to answer."""
 
@@ -40,6 +42,17 @@ def answer_of(address: str, seconds: float = ANSWER_SECONDS) -> Answer:
     except (OSError, ValueError):
         return "down"
     return "up"
+
+
+def password_for(address: str) -> str | None:
+    """The password for a server: a client's, else that of the servers that this shell starts, for those.
+
+    No server elsewhere is given the latter.
+    """
+    if password := os.environ.get(PASSWORD_VARIABLE):
+        return password
+    is_here = address.startswith("http://127.0.0.1:")
+    return os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or None if is_here else None
 
 
 def unfinished_runs(address: str) -> list[FlowRun]:
@@ -84,7 +97,9 @@ def _now() -> str:
 
 def _ask(url: str, body: Any, seconds: float) -> Any:
     headers = {"Content-Type": "application/json"}
-    if password := os.environ.get("PREFECT_API_AUTH_STRING"):
+    if key := os.environ.get("PREFECT_API_KEY"):
+        headers["Authorization"] = f"Bearer {key}"
+    elif password := password_for(url):
         headers["Authorization"] = f"Basic {base64.b64encode(password.encode()).decode()}"
     data = None if body is None else json.dumps(body).encode()
     with _opener.open(urllib.request.Request(url, data, headers), timeout=seconds) as response:

@@ -116,6 +116,8 @@ class Keeper:
         if problem:
             self._say(f"failed {problem}")
             print(problem, file=sys.stderr, flush=True)
+        elif not self._is_told:
+            self._say("failed it was stopped meanwhile")
         self._write("stopping")
         self._worker.stop(WORKER_STOP_SECONDS, lambda process: process.terminate())
         self._server.stop(SERVER_STOP_SECONDS, _close_input)

@@ -1,6 +1,7 @@
 """Prefect's process worker, which knows what it runs and ends it cleanly when it is stopped."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -24,6 +25,9 @@ from prefect.workers.process import ProcessWorker
 CANCEL_SECONDS = 40.0
 """How long runs may take to end; Prefect kills a flow 30 s after it asked it to."""
 
+LAST_LOOK_SECONDS = 2.0
+"""How long the server stays for commands that follow a cancelled run, which look every half second."""
+
 _FLOW_RUN_VARIABLE = "PREFECT__FLOW_RUN_ID"
 _UNFINISHED = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 
@@ -37,10 +41,14 @@ with warnings.catch_warnings():
         def __init__(self, **settings: Any) -> None:
             super().__init__(**settings)
             self._running: set[UUID] = set()
+            self._left: list[FlowRun] | None = None
             self._is_stopping = False
 
         async def get_and_submit_flow_runs(self) -> list[FlowRun]:
-            return [] if self._is_stopping else await super().get_and_submit_flow_runs()
+            if self._is_stopping:
+                return []
+            await self._cancel_left_behind()
+            return await super().get_and_submit_flow_runs()
 
         async def run(self, flow_run: FlowRun, configuration: Any, task_status: Any = None) -> Any:
             self._running.add(flow_run.id)
@@ -56,9 +64,9 @@ with warnings.catch_warnings():
             """
             self._is_stopping = True
             deadline = time.monotonic() + CANCEL_SECONDS
-            left, asked = await self._left_behind(), set[UUID]()
-            for process in left:
-                os.kill(process, signal.SIGTERM)
+            left, asked = await self._left_behind(_UNFINISHED), set[UUID]()
+            for run in left:
+                _terminate(run)
             while (self._running or any(map(_lives, left))) and time.monotonic() < deadline:
                 for flow_run_id in self._running - asked:
                     print(f"cancelling flow run {flow_run_id}", file=sys.stderr, flush=True)
@@ -66,19 +74,35 @@ with warnings.catch_warnings():
                     await self.client.set_flow_run_state(flow_run_id, state)
                 asked |= self._running
                 await asyncio.sleep(0.1)
+            if asked or left:
+                await asyncio.sleep(LAST_LOOK_SECONDS)
 
-        async def _left_behind(self) -> list[int]:
-            """Processes of flows that this worker does not know."""
-            states = FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNFINISHED))
+        async def _cancel_left_behind(self) -> None:
+            """End what an earlier worker left behind and somebody cancels; Prefect's knows its own runs."""
+            if self._left is None:
+                self._left = await self._left_behind(_UNFINISHED)
+            self._left = [run for run in self._left if _drives(run)]
+            if not self._left:
+                return
+            for run in await self._left_behind([StateType.CANCELLING]):
+                if any(run.id == known.id for known in self._left):
+                    print(f"cancelling flow run {run.id}", file=sys.stderr, flush=True)
+                    _terminate(run)
+                    self._left = [known for known in self._left if known.id != run.id]
+
+        async def _left_behind(self, states: list[StateType]) -> list[FlowRun]:
+            """Flow runs in some states whose processes live and that this worker does not know."""
+            wanted = FlowRunFilterState(type=FlowRunFilterStateType(any_=states))
             found = await self.client.read_flow_runs(
-                flow_run_filter=FlowRunFilter(state=states),
+                flow_run_filter=FlowRunFilter(state=wanted),
                 work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[self._work_pool_name])),
             )
-            return [
-                int(run.infrastructure_pid)
-                for run in found
-                if run.id not in self._running and run.infrastructure_pid and _drives(run)
-            ]
+            return [run for run in found if run.id not in self._running and _drives(run)]
+
+
+def _terminate(flow_run: FlowRun) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
+        os.kill(int(flow_run.infrastructure_pid or 0), signal.SIGTERM)
 
 
 def _drives(flow_run: FlowRun) -> bool:
@@ -90,8 +114,9 @@ def _drives(flow_run: FlowRun) -> bool:
     return f"{_FLOW_RUN_VARIABLE}={flow_run.id}".encode() in environment.split(b"\0")
 
 
-def _lives(process: int) -> bool:
+def _lives(flow_run: FlowRun) -> bool:
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][:1] != "Z"
+        stat = Path(f"/proc/{flow_run.infrastructure_pid}/stat").read_text()
     except OSError:
         return False
+    return stat.rpartition(") ")[2][:1] != "Z"

@@ -49,6 +49,9 @@ class ServerRecord(BaseModel):
     output_roots: str = ""
     """Where runs may write beside the home, as `OPENSLOTH_OUTPUT_ROOTS` lists it."""
 
+    limit: int | None = None
+    """Runs that the worker takes at once; None for as many as come."""
+
     server: int | None = None
     """Process of Prefect's server."""
 

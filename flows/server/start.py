@@ -111,6 +111,7 @@ def _start(wanted: Wanted, locks: list[int]) -> ServerRecord:
             port=wanted.port,
             roots=environment[ROOTS_VARIABLE],
             output_roots=environment[OUTPUT_ROOTS_VARIABLE],
+            limit=wanted.limit,
         )
     )
     for name in LOGS:  # the last one's are kept

@@ -25,6 +25,15 @@ class Conversation:
         self._turns = [*turns, {"role": "assistant", "content": answer}]
         return answer
 
+    @property
+    def num_turns(self) -> int:
+        """Questions and answers so far."""
+        return len(self._turns)
+
+    def rewind(self, num_turns: int) -> None:
+        """Forget all but so many turns."""
+        del self._turns[num_turns:]
+
     def reset(self) -> None:
         """Forget all turns; the system message stays."""
         self._turns = []

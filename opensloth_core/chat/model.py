@@ -38,16 +38,18 @@ class ChatModel:
 
         Raises:
             ConfigError: there is no GPU, or not enough memory.
-            ModelError: the tokenizer has no chat template, or an adapter does not fit.
+            ModelError: the model cannot be loaded, its tokenizer has no chat template, or an adapter does
+                not fit.
         """
         import torch
         from peft import PeftModel
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM
 
+        from opensloth_core.data.load_tokenizer import load_tokenizer
         from opensloth_core.models.loaded import check_all_loaded
         from opensloth_core.training.result_model import turn_end_id
 
-        tokenizer = AutoTokenizer.from_pretrained(start.tokenizer_dir, trust_remote_code=False)
+        tokenizer = load_tokenizer(start.tokenizer_dir)
         if not tokenizer.chat_template:
             raise ModelError(f"{start.tokenizer_dir}: the tokenizer has no chat template, so nobody can chat")
         place = _place(device)
@@ -65,6 +67,12 @@ class ChatModel:
             raise ConfigError(
                 f"{place}: not enough memory for the model; free some, or give --device cpu"
             ) from err
+        except ModelError:
+            raise
+        # transformers raises a dozen types, from its own tree and others', for one cause.
+        except Exception as err:
+            cause = (str(err).strip().splitlines() or [type(err).__name__])[0].rstrip(".")
+            raise ModelError(f"{start.model_dir}: cannot be loaded: {cause}") from err
         own = model.generation_config.eos_token_id
         stops = [*(own if isinstance(own, list) else [own]), tokenizer.eos_token_id, turn_end_id(tokenizer)]
         known = sorted({stop for stop in stops if stop is not None})
@@ -85,7 +93,7 @@ class ChatModel:
             without_adapter: answer as the base model does.
 
         Raises:
-            ConfigError: the conversation is too long for the model.
+            ConfigError: the conversation is too long for the model, or for the GPU's memory.
             ModelError: the chat template does not take these turns.
         """
         import torch
@@ -94,15 +102,21 @@ class ChatModel:
         num_prompt = int(prompt["input_ids"].shape[1])
         room = self._room(num_prompt)
         draw = {"do_sample": True, "temperature": sampling.temperature} if sampling.temperature else {}
-        with torch.inference_mode(), self._adapter_off() if without_adapter else nullcontext():
-            output_ids_BT = self._model.generate(
-                **prompt.to(self._model.device),
-                **{"do_sample": False, "temperature": None, "top_p": None, "top_k": None, **draw},
-                max_new_tokens=min(sampling.max_tokens, room),
-                eos_token_id=self._stops,
-                pad_token_id=self._tokenizer.pad_token_id or self._stops[0],
-                streamer=self._streamer(on_text),
-            )
+        try:
+            with torch.inference_mode(), self._adapter_off() if without_adapter else nullcontext():
+                output_ids_BT = self._model.generate(
+                    **prompt.to(self._model.device),
+                    **{"do_sample": False, "temperature": None, "top_p": None, "top_k": None, **draw},
+                    max_new_tokens=min(sampling.max_tokens, room),
+                    eos_token_id=self._stops,
+                    pad_token_id=self._tokenizer.pad_token_id or self._stops[0],
+                    streamer=self._streamer(on_text),
+                )
+        except torch.OutOfMemoryError as err:
+            raise ConfigError(
+                f"the conversation has {num_prompt:,} tokens, for which {self._model.device} has not enough "
+                "memory; free some, or give --device cpu"
+            ) from err
         return str(self._tokenizer.decode(output_ids_BT[0, num_prompt:], skip_special_tokens=True)).strip()
 
     def _prompt(self, messages: list[Message]) -> Any:

@@ -4,7 +4,8 @@ Whoever can open the page of a Prefect server can start such a run, with any par
 that it starts are confined. A run of the command line is not: its user has the rights of its process.
 
     reads data     $OPENSLOTH_HOME/data, the hub, and what OPENSLOTH_ROOTS lists
-    reads models   $OPENSLOTH_HOME/models and runs, the hub, and what OPENSLOTH_ROOTS lists
+    reads models   $OPENSLOTH_HOME/models and runs, a folder that OPENSLOTH_MODELS names, the hub, and what
+                   OPENSLOTH_ROOTS lists
     writes         $OPENSLOTH_HOME/outputs, and what OPENSLOTH_OUTPUT_ROOTS lists
 
 Links and `..` are followed before anything is compared, and a file is compared again once it is open.
@@ -18,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from opensloth_core.errors import ConfigError, DataError, ModelError, OpenSlothError
 from opensloth_core.readme import DEPLOYMENTS, more_in_readme
+from opensloth_core.registry.names import local_models_root
 from opensloth_core.store.home import home_dir
 
 CONFINED_VARIABLE = "OPENSLOTH_CONFINED"
@@ -143,7 +145,9 @@ def _data_roots() -> list[Path]:
 
 
 def _model_roots() -> list[Path]:
-    return [home_dir() / "models", home_dir() / "runs", *_roots(ROOTS_VARIABLE)[0]]
+    promoted = local_models_root()
+    own = [home_dir() / "models", home_dir() / "runs", *([promoted] if promoted else [])]
+    return list(dict.fromkeys([*own, *_roots(ROOTS_VARIABLE)[0]]))
 
 
 def _roots(variable: str) -> tuple[list[Path], list[str]]:

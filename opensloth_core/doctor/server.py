@@ -32,6 +32,11 @@ def check_server() -> Finding:
     url = server_url()
     if url is None:
         return note(NAME, f"none is configured: a run starts one of its own, in 7-30 s; {_KEEP_ONE}")
+    return examine_server(url)
+
+
+def examine_server(url: str) -> Finding:
+    """Whether the API at an address answers, and answers us."""
     shown = redacted(url)
     try:
         answer = ask(url)
@@ -45,9 +50,13 @@ def check_server() -> Finding:
         )
     except ValueError as err:
         return error(NAME, f"PREFECT_API_URL {shown}: {err}", "give it as http://127.0.0.1:4200/api")
+    if answer.status == 200:
+        answer = _without_password(url) or answer
     if answer.status in (401, 403):
         return error(
-            NAME, f"{shown} refuses us ({answer.status})", "set PREFECT_API_KEY or PREFECT_API_AUTH_STRING"
+            NAME,
+            f"{shown} refuses us ({answer.status})",
+            "set PREFECT_API_KEY or PREFECT_API_AUTH_STRING to what it asks for",
         )
     if answer.status != 200:
         return error(
@@ -73,14 +82,23 @@ def server_url() -> str | None:
     return str(url).rstrip("/") if url else None
 
 
-def ask(url: str) -> Answer:
+def _without_password(url: str) -> Answer | None:
+    """The answer of a server that refuses us, though it tells everybody of its health; else None."""
+    try:
+        answer = ask(url, "admin/version")
+    except OSError:
+        return None
+    return answer if answer.status in (401, 403) else None
+
+
+def ask(url: str, page: str = "health") -> Answer:
     """Ask the server how it is.
 
     Raises:
         OSError: it does not answer.
         ValueError: this is no address.
     """
-    request = urllib.request.Request(f"{url}/health", headers=_authorization())
+    request = urllib.request.Request(f"{url}/{page}", headers=_authorization())
     try:
         with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:
             return Answer(response.status, _date(response.headers.get("Date")))

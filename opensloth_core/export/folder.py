@@ -1,8 +1,10 @@
 """Folders that exports go to: new, whole or not there, and never another's."""
 
+import glob
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,8 @@ from opensloth_core.errors import ConfigError, StoreError
 from opensloth_core.export.result import Result
 from opensloth_core.store.durable import make_folder, publish_folder
 from opensloth_core.store.home import home_dir
+
+_STALE_SECONDS = 6 * 3600  # an export takes seconds to minutes
 
 
 def export_folder(result: Result, kind: str, output: Path | None) -> Path:
@@ -53,6 +57,7 @@ def published(target: Path) -> Iterator[Path]:
     partial: Path | None = None
     try:
         make_folder(target.parent)
+        _remove_stale(target)
         partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
         partial.chmod(0o777 & ~_umask())
         yield partial
@@ -64,6 +69,14 @@ def published(target: Path) -> Iterator[Path]:
     finally:
         if partial is not None:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def _remove_stale(target: Path) -> None:
+    """Remove what killed exports left, and nothing that a living one may still write."""
+    oldest_living = time.time() - _STALE_SECONDS
+    for path in target.parent.glob(f"{glob.escape(f'.{target.name}.partial-')}*"):
+        if path.stat().st_mtime < oldest_living:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _umask() -> int:

@@ -12,6 +12,7 @@ from opensloth_core.errors import ConfigError, ModelError
 from opensloth_core.export.folder import check_room, export_folder, published
 from opensloth_core.export.merged import weights_bytes, write_whole
 from opensloth_core.export.result import Result, fetched
+from opensloth_core.models.byte_level import mend_byte_level
 from opensloth_core.readme import more_in_readme
 
 VARIABLE = "LLAMA_CPP_DIR"
@@ -42,12 +43,14 @@ def export_gguf(
     converter = find_converter()
     target = export_folder(result, "gguf", output)
     start = fetched(result, base, say)
-    check_room(target, 2 * weights_bytes(start.model_dir))
+    # The whole model is there until the file is; 16 bits may become 32.
+    check_room(target, (3 if outtype == "f32" else 2) * weights_bytes(start.model_dir))
     name = f"{result.name}.gguf"
     with published(target) as folder:
         model_dir = folder / result.name  # the converter notes this name in the file
         model_dir.mkdir()
         write_whole(start, model_dir, "auto", say)
+        mend_byte_level(model_dir)
         say(f"converting with {converter[-1]}")
         _convert(converter, model_dir, folder / name, outtype)
         shutil.rmtree(model_dir)

@@ -3,14 +3,18 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from opensloth_core.errors import ConfigError, ModelError, StoreError
 from opensloth_core.export.merged import Dtype, write_whole
 from opensloth_core.export.result import Result, fetched
 from opensloth_core.models.adapter import CONFIG_FILE, NOTE_FILE, read_adapter
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 What = Literal["adapter", "merged"]
 
@@ -63,30 +67,43 @@ def push(
     from huggingface_hub import HfApi, get_token
 
     check_repo(repo)
+    api = HfApi(endpoint=endpoint)
     if get_token() is None:
         raise ConfigError(
             "to hub: no token; set HF_TOKEN to one that may write (huggingface.co/settings/tokens), or run "
             "`hf auth login`"
         )
+    hub_base = _hub_base(result, base) if what == "adapter" and result.is_adapter else None
+    # Before the merge, which may take long.
+    with _refusals(api, repo):
+        api.whoami()
     with tempfile.TemporaryDirectory(prefix="opensloth-hub-") as staging:
         folder = Path(staging) / "model"
         folder.mkdir()
-        if what == "merged" or not result.is_adapter:
+        if hub_base is None:
             write_whole(fetched(result, base, say), folder, dtype, say)
         else:
-            _write_adapter(result, base, folder)
+            _write_adapter(result, hub_base, folder)
         say(f"uploading {sum(path.stat().st_size for path in folder.iterdir()) / 1e6:,.1f} MB to {repo}")
-        return _upload(HfApi(endpoint=endpoint), repo, folder, private, f"Add {result.name}")
+        with _refusals(api, repo):
+            made = api.create_repo(repo, private=private, exist_ok=True)
+            api.upload_folder(repo_id=repo, folder_path=folder, commit_message=f"Add {result.name}")
+        return str(made)
 
 
-def _write_adapter(result: Result, base: str | None, folder: Path) -> None:
-    """The adapter, with a base that others can find and without folders of this machine."""
+def _hub_base(result: Result, base: str | None) -> str:
+    """The base model of an adapter as others can find it."""
     base = base or read_adapter(result.folder).base
     if Path(base).expanduser().is_dir() or "/" not in base or base.startswith(("/", ".", "~")):
         raise ModelError(
             f"{result.folder}: its base model {base} is not on the hub, so nobody could use it alone; "
             "push the whole model with --what merged, or name the base on the hub with --model org/name"
         )
+    return base
+
+
+def _write_adapter(result: Result, base: str, folder: Path) -> None:
+    """The adapter, with a base that others can find and without folders of this machine."""
     shutil.copytree(result.folder, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(NOTE_FILE))
     path = folder / CONFIG_FILE
     config = json.loads(path.read_text())
@@ -97,15 +114,18 @@ def _write_adapter(result: Result, base: str | None, folder: Path) -> None:
         card.write_text(card.read_text().replace(local, base))
 
 
-def _upload(api: object, repo: str, folder: Path, private: bool, message: str) -> str:
+@contextmanager
+def _refusals(api: "HfApi", repo: str) -> Iterator[None]:
+    """What the hub refuses, in words that hold nothing of the token."""
     from httpx import HTTPError
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
-    assert isinstance(api, HfApi)
     try:
-        made = api.create_repo(repo, private=private, exist_ok=True)
-        api.upload_folder(repo_id=repo, folder_path=folder, commit_message=message)
+        yield
+    except UnicodeEncodeError as err:
+        raise ConfigError("to hub: the token has characters that no token has; set HF_TOKEN anew") from err
+    except OfflineModeIsEnabled as err:
+        raise ConfigError("to hub: HF_HUB_OFFLINE is set, so nothing can be pushed; unset it") from err
     except HfHubHTTPError as err:
         status = err.response.status_code
         if status in (401, 403):
@@ -117,4 +137,3 @@ def _upload(api: object, repo: str, folder: Path, private: bool, message: str) -
         raise StoreError(
             f"repo {repo}: the hub at {api.endpoint} cannot be reached ({type(err).__name__}); try again"
         ) from err
-    return str(made)

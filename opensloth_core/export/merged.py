@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from opensloth_core.data.load_tokenizer import load_tokenizer
 from opensloth_core.export.folder import check_room, export_folder, published
 from opensloth_core.export.result import Result, fetched
 from opensloth_core.models.adapter import read_adapter
@@ -47,6 +48,7 @@ def write_whole(start: StartFolders, folder: Path, dtype: Dtype, say: Say) -> No
     """
     from opensloth_core.training.result_model import cast_weights, mended_config, stop_at_turn_end
 
+    load_tokenizer(start.tokenizer_dir)  # refuses what nobody could load, before anything is copied
     if start.adapter_dir is None:
         say(f"copying {start.model_dir}")
         shutil.copytree(start.model_dir, folder, dirs_exist_ok=True)

@@ -4,12 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from opensloth_core.checks.weights import check_weights
 from opensloth_core.errors import ModelError
 from opensloth_core.models.adapter import is_adapter
 from opensloth_core.models.fit import check_fit
 from opensloth_core.models.locate import model_folder
 from opensloth_core.models.start import StartFolders, find_start
+from opensloth_core.models.tensors import weights_dtype
 from opensloth_core.models.tokenizer import tokenizer_folder
+from opensloth_core.registry.current_link import CURRENT
+from opensloth_core.registry.model_registry import open_registry
+from opensloth_core.registry.names import is_name, local_models_root
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.find import newest_first, trains
 from opensloth_core.runs.named import LAST, named_run
@@ -45,10 +50,11 @@ def find_result(which: str) -> Result:
     Raises:
         ConfigError: nothing is called so, or several runs begin so.
         ModelError: the run has no result, or the folder holds none.
+        StoreError: the place that promoted models are kept in cannot be read.
     """
-    promoted = home_dir() / "models" / which / "current"
-    if which not in _LATEST and promoted.is_dir():
-        return Result(which, promoted.resolve(), None)
+    promoted = _promoted(which) if which not in _LATEST and is_name(which) else None
+    if promoted is not None:
+        return Result(which, promoted, None)
     folder = Path(which).expanduser().absolute()
     if which not in _LATEST and folder.is_dir() and not _is_run(folder):
         return _in_folder(folder)
@@ -69,19 +75,41 @@ def fetched(result: Result, base: str | None, say: Callable[[str], None]) -> Sta
         say: told before a step that takes long.
 
     Raises:
-        ModelError: the base is not there, or the adapter does not fit it.
+        ModelError: the base is not there, its weights cannot be loaded, or the adapter does not fit it.
     """
     if not result.is_adapter:
         if base is not None:
             raise ModelError(f"{result.folder}: is a whole model, which has no base; drop --model {base}")
+        _check_weights(result.folder)
         return StartFolders(result.folder, result.folder, None, str(result.folder))
     start = find_start(str(result.folder)) if base is None else find_start(base, result.folder)
     assert start.adapter is not None, "the result is an adapter"
     model_dir = model_folder(start.model, say)
+    _check_weights(model_dir)
     check_fit(start.adapter, model_dir)
     return StartFolders(
         model_dir, tokenizer_folder(result.folder, model_dir), start.adapter.folder, start.model
     )
+
+
+def _promoted(name: str) -> Path | None:
+    """Folder of the current version of a model; None where no model is called so."""
+    root = local_models_root()
+    if root is not None:
+        current = root / name / CURRENT
+        return current.resolve() if current.is_dir() else None
+    if (home_dir() / "runs" / name).is_dir():  # a remote store is not asked about a run
+        return None
+    registry = open_registry(name)
+    version = registry.current()
+    return None if version is None else registry.local_dir(version)
+
+
+def _check_weights(model_dir: Path) -> None:
+    check_weights(model_dir)
+    if not any(model_dir.glob("*.safetensors")):
+        raise ModelError(f"{model_dir}: holds no weights (no *.safetensors); copy the model again")
+    weights_dtype(model_dir)  # reads the files' headers, which tell where one is cut off
 
 
 def _in_folder(folder: Path) -> Result:

@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+from opensloth_core.models.byte_level import mend_byte_level
+
 _TURN_END = "<|im_end|>"
 
 
@@ -40,6 +42,7 @@ def convert_gguf(gguf_path: Path, target_dir: Path) -> None:
 
     model.save_pretrained(target_dir)
     tokenizer.save_pretrained(target_dir)
+    mend_byte_level(target_dir)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,10 @@
 """Which models have promoted versions."""
 
-from pathlib import Path
-
-from opensloth_core.data.read.place import is_url, shown
+from opensloth_core.data.read.place import shown
 from opensloth_core.errors import ConfigError, StoreError
 from opensloth_core.registry.current_link import CURRENT, VERSIONS
 from opensloth_core.registry.model_registry import Registry, Say, open_registry
-from opensloth_core.registry.names import is_name, models_root
+from opensloth_core.registry.names import is_name, local_models_root, models_root
 from opensloth_core.registry.records import Version
 
 _MAX_NAMED = 5
@@ -18,14 +16,13 @@ def model_names() -> list[str]:
     Raises:
         StoreError: the place cannot be read.
     """
-    root = models_root()
-    if is_url(root) and not root.startswith(("file://", "local://")):
+    folder = local_models_root()
+    if folder is None:
         from opensloth_core.registry.remote_place import ModelObjects
         from opensloth_core.registry.remote_pointer import POINTER
 
-        paths = [path.split("/") for path in ModelObjects(root).listing("")]
+        paths = [path.split("/") for path in ModelObjects(models_root()).listing("")]
         return sorted({parts[0] for parts in paths if parts[1:] == [POINTER] and is_name(parts[0])})
-    folder = Path(root.removeprefix("file://").removeprefix("local://")).expanduser()
     try:
         return sorted(
             path.name

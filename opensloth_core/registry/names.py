@@ -4,6 +4,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterable
+from pathlib import Path
 
 from opensloth_core.errors import ConfigError
 from opensloth_core.store.home import home_dir
@@ -51,6 +52,12 @@ def _is_spelt_well(name: str) -> bool:
 def models_root() -> str:
     """Where models are kept: what `OPENSLOTH_MODELS` says, or `models` in the home."""
     return os.environ.get(VARIABLE, "").strip() or str(home_dir() / "models")
+
+
+def local_models_root() -> Path | None:
+    """The folder that models are kept in; None where they are in a remote store."""
+    root = models_root().removeprefix("file://").removeprefix("local://")
+    return None if "://" in root else Path(root).expanduser()
 
 
 def new_id(ids: Iterable[str]) -> str:

@@ -8,7 +8,8 @@ from opensloth_core.errors import ConfigError
 from opensloth_core.models.start import find_start
 from opensloth_core.registry.records import Version
 from opensloth_core.retrain.fingerprint import SourceFingerprint
-from opensloth_core.store.prepared import find_prepared
+from opensloth_core.store.remote.preparing import find_or_fetch
+from opensloth_core.store.single_flight import Asker
 
 
 def check_comparable(current: Version, config: OpenSlothConfig, found: SourceFingerprint) -> None:
@@ -38,6 +39,9 @@ def earlier_rows(current: Version | None, config: OpenSlothConfig, say: Callable
 
     Args:
         say: told where there should be some.
+
+    Raises:
+        StoreError: the data is in the store of `OPENSLOTH_STORE`, and cannot be fetched.
     """
     if current is None:
         return None
@@ -50,11 +54,13 @@ def earlier_rows(current: Version | None, config: OpenSlothConfig, say: Callable
         return None
     if record.method != config.method or record.prepared_key is None:
         return None
-    manifest, problem = find_prepared(record.prepared_key)
+    manifest, problem = find_or_fetch(record.prepared_key, Asker("a retrain", lambda text: None))
     if manifest is None:
+        reason = f" ({problem})" if problem else ""
         say(
-            f"the data that version {current.id} was judged by is not here ({problem or 'it was removed'}): "
-            "only the rows that are held out now are compared"
+            f"the data that version {current.id} was judged by is not here{reason}: "
+            "only the rows that are held out now are compared, so wrong labels among them are not noticed. "
+            "Machines that retrain one model in turn need OPENSLOTH_STORE for it"
         )
         return None
     return record.prepared_key

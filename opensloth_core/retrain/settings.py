@@ -4,6 +4,7 @@ from pathlib import Path
 
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError
+from opensloth_core.models.start import find_start
 
 EVAL_SIZE = 0.1
 """Share of the rows that is held out where the configuration does not say."""
@@ -17,6 +18,11 @@ def retraining_config(config: OpenSlothConfig) -> OpenSlothConfig:
     Raises:
         ConfigError: a setting with which models of different data cannot be compared or kept.
     """
+    if config.prepared is not None:
+        raise ConfigError(
+            f"prepared {config.prepared}: has no meaning for retraining, which prepares what data holds by "
+            "then; drop it"
+        )
     for name in _ELSEWHERE:
         if getattr(config, name) is not None:
             raise ConfigError(
@@ -37,5 +43,14 @@ def retraining_config(config: OpenSlothConfig) -> OpenSlothConfig:
 
 
 def with_adapter(config: OpenSlothConfig, adapter_dir: Path | None) -> OpenSlothConfig:
-    """The configuration of a training that goes on with an adapter, if one is given."""
-    return config if adapter_dir is None else config.model_copy(update={"pretrained_lora": adapter_dir})
+    """The configuration of a training that goes on with an adapter, if one is given.
+
+    It takes the place of an adapter that the configuration names as its model.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    if adapter_dir is None:
+        return config
+    base = find_start(config.model).model
+    return config.model_copy(update={"model": base, "pretrained_lora": adapter_dir})

@@ -34,6 +34,16 @@ def test_a_model_in_the_home_starts_and_one_outside_does_not(confined: Path, pri
             refuse_start(config(name))
 
 
+def test_a_folder_that_promoted_models_are_kept_in_is_read(
+    confined: Path, private_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENSLOTH_MODELS", "s3://bucket/models")
+    with pytest.raises(ModelError, match=OUTSIDE):
+        refuse_start(config(private_model))
+    monkeypatch.setenv("OPENSLOTH_MODELS", str(private_model.parent))
+    refuse_start(config(private_model))
+
+
 def test_a_model_whose_files_are_links_out_is_refused(confined: Path, private_model: Path) -> None:
     folder = confined / "models" / "linked"
     folder.parent.mkdir(parents=True)

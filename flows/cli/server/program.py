@@ -51,7 +51,8 @@ class OpenSettings(Settings):
 def _start(settings: StartSettings) -> int:
     from flows.cli.server.start import run_start
 
-    return run_start(settings.port, settings.root, settings.output_root, settings.limit)
+    is_port_given = "port" in settings.model_fields_set
+    return run_start(settings.port, is_port_given, settings.root, settings.output_root, settings.limit)
 
 
 def _stop(settings: StopSettings) -> int:

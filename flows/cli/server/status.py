@@ -24,7 +24,7 @@ def _status(as_json: bool) -> int:
         return DOWN
     answer = answer_of(record.address)
     worker = record.state == "up" and record.worker is not None and began_ticks(record.worker) is not None
-    runs: list[FlowRun] = []
+    runs: list[FlowRun] | None = None
     if answer == "up":
         with contextlib.suppress(OSError, ValueError):
             runs = unfinished_runs(record.address)
@@ -54,13 +54,15 @@ _WORDS = {
 }
 
 
-def _runs(runs: list[FlowRun]) -> str:
+def _runs(runs: list[FlowRun] | None) -> str:
+    if runs is None:
+        return "not known"
     if not runs:
         return "none"
     return "\n".join(f"{'' if not i else ' ' * 11}{run.name} ({run.state})" for i, run in enumerate(runs))
 
 
-def _as_json(record: ServerRecord, answer: str, worker: bool, runs: list[FlowRun]) -> dict[str, Any]:
+def _as_json(record: ServerRecord, answer: str, worker: bool, runs: list[FlowRun] | None) -> dict[str, Any]:
     return {
         "up": answer != "down" and worker,
         "state": record.state,
@@ -72,5 +74,8 @@ def _as_json(record: ServerRecord, answer: str, worker: bool, runs: list[FlowRun
         "processes": {"keeper": record.keeper, "server": record.server, "worker": record.worker},
         "roots": record.roots,
         "output_roots": record.output_roots,
-        "runs": [{"id": run.id, "name": run.name, "state": run.state} for run in runs],
+        "limit": record.limit,
+        "runs": None
+        if runs is None
+        else [{"id": run.id, "name": run.name, "state": run.state} for run in runs],
     }

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from flows.server.record import ServerRecord, server_dir
+from opensloth_core.runs.report.numbers import counted
 from opensloth_core.store.home import home_dir
 
 DOWN = 3
@@ -19,6 +20,7 @@ def facts(record: ServerRecord) -> dict[str, str]:
         "API": f"{record.address} (os-train finds it; for prefect: export PREFECT_API_URL={record.address})",
         "Runs read": ", ".join([*_opened(record.roots), _short(home_dir() / "data"), "the hub"]),
         "and write": ", ".join([*_opened(record.output_roots), _short(home_dir() / "outputs")]),
+        **({"At once": counted(record.limit, "run")} if record.limit else {}),
         "Logs": _short(server_dir()),
         "Stop": "os-train server stop",
     }

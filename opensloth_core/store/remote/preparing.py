@@ -11,7 +11,13 @@ from pathlib import Path
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.errors import StoreError
 from opensloth_core.runs.events import Progress, no_progress
-from opensloth_core.store.prepared import PreparedKey, PreparedManifest, prepare, prepared_dir
+from opensloth_core.store.prepared import (
+    PreparedKey,
+    PreparedManifest,
+    find_prepared,
+    prepare,
+    prepared_dir,
+)
 from opensloth_core.store.remote.lease import TIMING, Lease, Timing
 from opensloth_core.store.remote.place import store_url
 from opensloth_core.store.remote.reaching import RemoteStoreError, RemoteStoreForbidden
@@ -64,6 +70,19 @@ def prepare_or_fetch(
                 _share(store, config, key, lease, progress, asker)
             return manifest
     return prepare_here()
+
+
+def find_or_fetch(key: str, asker: Asker = A_PROGRAM) -> tuple[PreparedManifest | None, str | None]:
+    """As `find_prepared`; what this machine lacks is fetched where `OPENSLOTH_STORE` is set and has it.
+
+    Raises:
+        StoreError: the local store cannot be written, or the remote one cannot be reached.
+    """
+    manifest, problem = find_prepared(key)
+    url = store_url()
+    if manifest is None and url is not None:
+        manifest = RemoteStore(url, asker).pull("prepared", key, prepared_dir(key), PreparedManifest)
+    return manifest, problem
 
 
 def _fetch_tokens(

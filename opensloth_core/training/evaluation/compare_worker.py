@@ -22,7 +22,7 @@ from opensloth_core.training.evaluation.comparison import Comparison, write_scor
 def main(folder: Path) -> None:
     """Measure what `folder` asks for."""
     comparison = Comparison.read(folder)
-    config = _to_evaluate(RunDirectory(Path(comparison.run_dir)).config())
+    config = settings_to_evaluate(RunDirectory(Path(comparison.run_dir)).config())
     on_cpu = comparison.device == "cpu"
 
     import torch
@@ -42,11 +42,12 @@ def main(folder: Path) -> None:
     leave()
 
 
-def _to_evaluate(config: OpenSlothConfig) -> OpenSlothConfig:
+def settings_to_evaluate(config: OpenSlothConfig) -> OpenSlothConfig:
     """The run's configuration, for a model that takes no step."""
     update = {
         "batch_size": 1,
-        "gradient_accumulation_steps": 1,
+        # A step takes whole groups of completions.
+        "gradient_accumulation_steps": config.grpo.num_generations if config.method == "grpo" else 1,
         "global_batch_size": None,
         "max_steps": 1,
         "save_steps": 0,

@@ -1,5 +1,7 @@
 """`--remote` as far as nothing is submitted: paths, and what is refused before."""
 
+import http.server
+import threading
 from pathlib import Path
 
 import pytest
@@ -7,9 +9,10 @@ import pytest
 from flows.cli.main import main
 from flows.cli.os_data import OS_DATA
 from flows.cli.os_train import OS_TRAIN
-from flows.remote.paths import with_absolute_paths
+from flows.remote.paths import refuse_missing, with_absolute_paths
+from flows.server.ask import password_for
 from opensloth_core.config.opensloth import OpenSlothConfig
-from opensloth_core.errors import ConfigError
+from opensloth_core.errors import ConfigError, DataError
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +34,10 @@ def test_paths_are_resolved_and_names_stay_names(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (resolved.model, resolved.output) == (f"{tmp_path}/base", tmp_path / "out")
     assert with_absolute_paths(config.model_copy(update={"model": "org/base"})).model == "org/base"
+    # What is not there is said to be so, rather than to be outside of what a server's runs may read.
+    refuse_missing(config)
+    with pytest.raises(DataError, match=r"^none/b.jsonl: no such file"):
+        refuse_missing(config.model_copy(update={"data": ("a.jsonl", "none/b.jsonl")}))
     # What was not given stays so.
     assert resolved.model_fields_set == config.model_fields_set
 
@@ -56,3 +63,26 @@ def test_what_cannot_be_submitted_is_one_line(
         assert main(program, [*first, "a.jsonl", "--model", "org/base", *words]) == 2
         err = capsys.readouterr().err
         assert message in err and err.count("\n") == 1
+
+
+def test_only_a_server_of_this_machine_is_given_the_password_of_servers_started_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "admin:here")
+    assert password_for("http://127.0.0.1:4200/api") == "admin:here"
+    assert password_for("http://127.0.0.1.example.org/api") is None
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "admin:there")
+    assert password_for("http://server:4200/api") == "admin:there"
+
+
+def test_a_program_that_is_no_prefect_server_is_said_to_be_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler = http.server.SimpleHTTPRequestHandler
+    monkeypatch.setattr(handler, "log_message", lambda *words: None)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{other.server_port}/api")
+        assert main(OS_TRAIN, ["sft", "a.jsonl", "--model", "org/base", "--remote"]) == 1
+        other.shutdown()
+    assert "/api/health answers 404; give the address of its API" in capsys.readouterr().err

@@ -91,6 +91,8 @@ def test_who_starts_it_twice_is_told_that_it_is_up_unless_it_would_have_to_be_an
     assert main(OS_TRAIN, ["server", "start", "--root", "s3://a/b"]) == 0
     out = capsys.readouterr().out
     assert "The server is up already" in out and "http://127.0.0.1:4711" in out
+    assert main(OS_TRAIN, ["server", "start", "--port", "4712", "--limit", "2"]) == 2
+    assert "--port 4712 --limit 2: the server is up already" in capsys.readouterr().err
     assert main(OS_TRAIN, ["server", "start", "--root", str(tmp_path)]) == 2
     assert f"--root {tmp_path}: the server is up already" in capsys.readouterr().err
     assert main(OS_TRAIN, ["server", "start", "--root", str(tmp_path / "none")]) == 2

@@ -46,7 +46,7 @@ def test_eight_billion_weights_do_not_fit_into_12_gib_and_the_way_out_is_named()
     assert message == (
         "model llama-8b: lora needs about 15.6 GiB of a GPU's memory before the first example (weights "
         "15.0 GiB, optimizer 0.3 GiB, adapter 0.2 GiB), and there are 12.0 GiB; give preset memory-saver "
-        "(qlora); or take a smaller model"
+        "(qlora); or take a smaller model (README: Batches)"
     )
     assert memory_warnings(config, fit, on_gpu=True) == []
 

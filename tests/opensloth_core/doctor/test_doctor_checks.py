@@ -48,13 +48,15 @@ def clean(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def answering() -> Iterator[tuple[str, dict[str, object]]]:
     """A server's address, and how it answers: `status`, `date` in seconds from now, `delay` in seconds."""
-    how: dict[str, object] = {"status": 200, "date": 0.0, "delay": 0.0}
+    asked: list[tuple[str, str | None]] = []
+    how: dict[str, object] = {"status": 200, "date": 0.0, "delay": 0.0, "asked": asked}
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             time.sleep(float(str(how["delay"])))
-            how["asked"] = (self.path, self.headers.get("Authorization"))
-            self.send_response_only(int(str(how["status"])))
+            asked.append((self.path, self.headers.get("Authorization")))
+            status = how["status"] if self.path == "/api/health" else how.get("otherwise", how["status"])
+            self.send_response_only(int(str(status)))
             self.send_header("Date", self.date_time_string(time.time() + float(str(how["date"]))))
             self.end_headers()
 
@@ -144,7 +146,9 @@ def test_a_server_that_answers_is_well_and_is_given_the_key(answering, monkeypat
     monkeypatch.setenv("PREFECT_API_URL", url + "/")
     monkeypatch.setenv("PREFECT_API_KEY", "pnu_1")
     assert check_server() == ok("server", f"{url} answers")
-    assert how["asked"] == ("/api/health", "Bearer pnu_1")
+    assert how["asked"] == [("/api/health", "Bearer pnu_1"), ("/api/admin/version", "Bearer pnu_1")]
+    how["otherwise"] = 401  # as Prefect's does behind a password: its health is everybody's
+    assert "refuses us (401)" in check_server().text
 
 
 @pytest.mark.parametrize(("status", "words"), [(401, "refuses us (401)"), (404, "/health answers 404")])
@@ -232,7 +236,7 @@ def test_a_remote_store_that_cannot_be_reached_is_an_error(monkeypatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
     finding = check_remote_store()
     assert finding.mark == "error" and "s3://bucket/x: " in finding.text
-    assert finding.remedy == "unset OPENSLOTH_STORE to use this machine's store alone"
+    assert finding.remedy.startswith("unset OPENSLOTH_STORE to use this machine's store alone (README: ")
 
 
 def test_little_shared_memory_is_said_where_there_are_several_gpus(tmp_path) -> None:

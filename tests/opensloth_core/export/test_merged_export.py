@@ -1,24 +1,23 @@
 """What exports write, read back by the programs they are for; and what is refused."""
 
-import http.server
+import io
 import json
 import os
 import shutil
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from opensloth_core.errors import ConfigError, ModelError, StoreError
-from opensloth_core.export.folder import check_room, export_folder
+from flows.cli.chat.terminal import Talk, Voice
+from flows.cli.run import Terminated
+from opensloth_core.errors import ConfigError, ModelError
+from opensloth_core.export.folder import check_room, export_folder, published
 from opensloth_core.export.gguf import export_gguf, find_converter
-from opensloth_core.export.hub import check_repo, push
 from opensloth_core.export.merged import export_merged
-from opensloth_core.export.result import Result, find_result
+from opensloth_core.export.result import Result, fetched, find_result
+from opensloth_core.registry.model_registry import open_registry
+from opensloth_core.registry.records import PromotionRecord
 from opensloth_core.runs.directory import RunDirectory
-from tests.opensloth_core.models.conftest import adapter_dir as adapter_dir
-from tests.opensloth_core.models.conftest import make_adapter as make_adapter
 
 QUESTION = [{"role": "user", "content": "Which colours has flag 3?"}]
 
@@ -27,21 +26,14 @@ def silent(text: str) -> None:
     pass
 
 
-@pytest.fixture
-def run(home: Path, adapter_dir: Path, tiny_model_dir: Path) -> RunDirectory:
-    """A completed run whose result is the adapter."""
-    from opensloth_core.config.opensloth import OpenSlothConfig
-
-    run = RunDirectory.create(OpenSlothConfig.of({"data": "d.jsonl", "model": str(tiny_model_dir)}))
-    shutil.copytree(adapter_dir, run.adapter_dir)
-    run.events.state("completed")
-    return run
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_merged_model_answers_as_base_and_adapter_do_and_16_bit_is_16_bit(
-    run: RunDirectory, tiny_model_dir: Path, tmp_path: Path
+    run: RunDirectory,
+    tiny_model_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     import torch
     from peft import PeftModel
@@ -80,7 +72,6 @@ def test_a_merged_model_answers_as_base_and_adapter_do_and_16_bit_is_16_bit(
     # The same model through the command's model: what `chat` answers.
     from opensloth_core.chat.conversation import Conversation
     from opensloth_core.chat.model import ChatModel, Sampling
-    from opensloth_core.export.result import fetched
 
     model = ChatModel.load(fetched(find_result(run.path.name), None, silent), "cpu")
     pieces: list[str] = []
@@ -102,9 +93,41 @@ def test_a_merged_model_answers_as_base_and_adapter_do_and_16_bit_is_16_bit(
         talk.ask("word " * 600)
     assert talk.ask("And flag 5?")  # what was refused is not part of the conversation
 
+    # On a terminal a question that one voice does not answer to the end is forgotten by both.
+    class Stopped(Conversation):
+        def ask(self, text: str, on_text: object = None) -> str:
+            raise KeyboardInterrupt
+
+    both = Talk([Voice("before", before), Voice("after", Stopped(model, Sampling(0.0, 16)))])
+    typed = iter(["And flag 6?", "/help", "/exit"])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
+    assert before.num_turns == 2
+    both.with_person()
+    assert before.num_turns == 2
+    assert "it is as if you had not asked" in capsys.readouterr().err
+    # From a pipe what cannot be answered is told by its line.
+    with pytest.raises(ConfigError, match=r"^line 2: the conversation has"):
+        Talk([Voice("after", talk)]).with_pipe(io.StringIO("Hi\n" + "word " * 600))
+    with pytest.raises(ConfigError, match=r"^line 1: not UTF-8"):
+        both.with_pipe(io.TextIOWrapper(io.BytesIO(b"caf\xe9\n")))
+
+    path = half / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_type": "llama99"}))
+    with pytest.raises(ModelError, match=r"half: cannot be loaded: .*`llama99`"):
+        ChatModel.load(fetched(find_result(str(half)), None, silent), "cpu")
+
+
+def test_sigterm_ends_a_chat_that_waits_for_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    def terminated(prompt: str) -> str:
+        raise Terminated
+
+    monkeypatch.setattr("builtins.input", terminated)
+    with pytest.raises(Terminated):
+        Talk([]).with_person()
+
 
 def test_results_are_found_by_run_promoted_name_and_folder(
-    run: RunDirectory, adapter_dir: Path, tmp_path: Path
+    run: RunDirectory, adapter_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for which in (run.path.name, run.path.name[:20], run.path.name[-4:], str(run.path), "last", "latest"):
         found = find_result(which)
@@ -115,6 +138,13 @@ def test_results_are_found_by_run_promoted_name_and_folder(
     shutil.copytree(adapter_dir, version)
     (version.parent.parent / "current").symlink_to(version)
     assert find_result("bot") == Result("bot", version, None)
+    monkeypatch.setenv("OPENSLOTH_MODELS", "memory://models-of-exports")
+    registry = open_registry("bot")
+    registry.promote(adapter_dir, PromotionRecord(run="r", method="sft", base_model="m", time=1.0), keep=1)
+    current = registry.current()
+    assert current is not None
+    assert find_result("bot") == Result("bot", registry.local_dir(current), None)
+    assert find_result(run.path.name).run is not None
     with pytest.raises(ModelError, match="holds neither an adapter nor a model"):
         find_result(str(tmp_path))
     with pytest.raises(ConfigError, match="nothing: no such run in"):
@@ -131,6 +161,32 @@ def test_a_run_without_a_result_says_its_state(run: RunDirectory) -> None:
 def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"needs 1,000,000,000\.0 GB, and .* are free there"):
         check_room(tmp_path / "new" / "folder", 10**18)
+
+
+def test_a_whole_model_without_weights_that_may_be_loaded_is_refused(
+    home: Path, tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    bad = shutil.copytree(tiny_model_dir, tmp_path / "bad")
+    weights = bad / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(ModelError, match="it is cut off"):
+        fetched(Result("bad", bad, None), None, silent)
+    weights.rename(bad / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="its weights are pickled"):
+        fetched(Result("bad", bad, None), None, silent)
+    (bad / "pytorch_model.bin").unlink()
+    with pytest.raises(ModelError, match="holds no weights"):
+        fetched(Result("bad", bad, None), None, silent)
+
+
+def test_an_export_removes_what_one_that_was_killed_long_ago_left(tmp_path: Path) -> None:
+    old, living = tmp_path / ".a-merged.partial-1", tmp_path / ".a-merged.partial-2"
+    old.mkdir()
+    living.mkdir()
+    os.utime(old, (0, 0))
+    with published(tmp_path / "a-merged") as folder:
+        (folder / "config.json").touch()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [living.name, "a-merged"]
 
 
 def test_without_a_converter_gguf_says_how_to_get_one(
@@ -157,13 +213,24 @@ def test_the_converter_gets_a_whole_model_and_what_it_says_when_it_fails_is_pass
         "names = {path.name for path in pathlib.Path(model).iterdir()}\n"
         "assert {'config.json', 'model.safetensors', 'tokenizer.json'} <= names, names\n"
         "if kind == 'q8_0': sys.exit('Model TinyModel is not supported')\n"
-        "pathlib.Path(out).write_text(kind)\n"
+        "pathlib.Path(out).write_text((pathlib.Path(model) / 'tokenizer.json').read_text())\n"
     )
     monkeypatch.setenv("LLAMA_CPP_DIR", str(tmp_path))
-    whole = Result("tiny", tiny_model_dir, None)
+    model_dir = shutil.copytree(tiny_model_dir, tmp_path / "model")
+    path = model_dir / "tokenizer.json"
+    read_from_gguf = json.loads(path.read_text())
+    read_from_gguf["model"]["byte_fallback"] = True
+    read_from_gguf["decoder"] = {"type": "Sequence", "decoders": [{"type": "ByteFallback"}]}
+    path.write_text(json.dumps(read_from_gguf))
+    whole = Result("tiny", model_dir, None)
     written = export_gguf(whole, tmp_path / "out", None, "f16", silent)
     assert written == tmp_path / "out" / "tiny.gguf"
-    assert written.read_text() == "f16"
+    # A byte-level tokenizer that transformers read from a GGUF file is byte-level again: the real converter
+    # takes it for SentencePiece otherwise, and llama.cpp crashes on what it wrote.
+    tokenizer = json.loads(written.read_text())
+    assert tokenizer["model"]["byte_fallback"] is False
+    assert tokenizer["decoder"]["type"] == "ByteLevel"
+    assert [part["type"] for part in tokenizer["pre_tokenizer"]["pretokenizers"]] == ["Digits", "ByteLevel"]
     assert [path.name for path in written.parent.iterdir()] == ["tiny.gguf"]
     with pytest.raises(ModelError, match="exit code 1: Model TinyModel is not supported"):
         export_gguf(whole, tmp_path / "other", None, "q8_0", silent)
@@ -174,99 +241,3 @@ def test_exports_are_named_after_run_and_kind(run: RunDirectory) -> None:
     result = find_result("latest")
     assert export_folder(result, "gguf", None).name == f"{run.path.name}-gguf"
     assert export_folder(result, "gguf", Path("out")) == Path("out").absolute()
-
-
-class _Hub(http.server.BaseHTTPRequestHandler):
-    """As much of the hub as an upload of small files needs."""
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.seen.append((self.path, body, self.headers.get("Authorization")))  # type: ignore[attr-defined]
-        if self.headers.get("Authorization") != "Bearer hf_right":
-            self._answer(401, {"error": "no"})
-        elif self.path == "/api/repos/create":
-            self._answer(200, {"url": f"http://{self.headers['Host']}/me/bot"})
-        elif "/preupload/" in self.path:
-            files = json.loads(body)["files"]
-            modes = [{"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in files]
-            self._answer(200, {"files": modes})
-        elif "/commit/" in self.path:
-            self._answer(
-                200, {"commitUrl": f"http://{self.headers['Host']}/me/bot/commit/1", "commitOid": "1"}
-            )
-        else:
-            self._answer(200, {})
-
-    def do_GET(self) -> None:
-        if self.headers.get("Authorization") != "Bearer hf_right":
-            self._answer(401, {"error": "no"})
-            return
-        self._answer(200, {"id": "me/bot", "sha": "0", "siblings": []})
-
-    def _answer(self, status: int, value: object) -> None:
-        body = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def hub() -> Iterator[http.server.ThreadingHTTPServer]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
-    server.seen = []  # type: ignore[attr-defined]
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-def test_a_push_is_one_commit_of_a_private_repository_with_no_folder_of_this_machine_in_it(
-    hub: http.server.ThreadingHTTPServer, run: RunDirectory, tiny_model_dir: Path, monkeypatch
-) -> None:
-    monkeypatch.setenv("HF_TOKEN", "hf_right")
-    endpoint = f"http://127.0.0.1:{hub.server_address[1]}"
-    result = find_result("latest")
-    with pytest.raises(ModelError, match=f"its base model {tiny_model_dir} is not on the hub"):
-        push(result, "me/bot", "adapter", True, None, "auto", silent, endpoint)
-    assert hub.seen == []  # type: ignore[attr-defined]
-    push(result, "me/bot", "adapter", True, "org/tiny", "auto", silent, endpoint)
-    seen = hub.seen  # type: ignore[attr-defined]
-    created = json.loads(next(body for path, body, _ in seen if path == "/api/repos/create"))
-    assert (created["name"], created["organization"], created["visibility"]) == ("bot", "me", "private")
-    (commit,) = [body for path, body, _ in seen if "/commit/" in path]
-    import base64
-
-    lines = [json.loads(line) for line in commit.splitlines()]
-    files = {
-        line["value"]["path"]: base64.b64decode(line["value"]["content"])
-        for line in lines
-        if line["key"] == "file"
-    }
-    assert "adapter_model.safetensors" in files and "opensloth.json" not in files
-    assert json.loads(files["adapter_config.json"])["base_model_name_or_path"] == "org/tiny"
-    assert not any(str(tiny_model_dir).encode() in content for content in files.values())
-
-    monkeypatch.setenv("HF_TOKEN", "hf_wrong_secret")
-    with pytest.raises(ConfigError, match="the token may not write there") as refused:
-        push(result, "me/bot", "adapter", True, "org/tiny", "auto", silent, endpoint)
-    assert "secret" not in str(refused.value)
-    with pytest.raises(StoreError, match=r"cannot be reached"):
-        push(result, "me/bot", "adapter", True, "org/tiny", "auto", silent, "http://127.0.0.1:9")
-
-
-def test_a_push_without_token_or_with_a_name_that_is_none_is_refused(
-    run: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "none"))
-    with pytest.raises(ConfigError, match="no token; set HF_TOKEN to one that may write"):
-        push(find_result("latest"), "me/bot", "adapter", True, None, "auto", silent)
-    for repo in ("bot", "a/b/c", "me/b ot", "/bot", os.sep):
-        with pytest.raises(ConfigError, match="give user/name"):
-            check_repo(repo)

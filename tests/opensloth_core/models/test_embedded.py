@@ -95,6 +95,8 @@ def test_the_chat_template_is_the_models_own_and_each_marker_is_one_token(home: 
     assert tokenizer.decode(ids) == rendered
     assert ids.count(tokenizer.convert_tokens_to_ids("<|im_start|>")) == 3
     assert ids.count(tokenizer.convert_tokens_to_ids("<|im_end|>")) == 3
+    # As SmolLM's own: digits stand alone, so that the line breaks before one are one token.
+    assert tokenizer.tokenize("a\n\n42") == ["a", "ĊĊ", "4", "2"]
 
 
 @needs_weights

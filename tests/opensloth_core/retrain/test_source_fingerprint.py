@@ -110,6 +110,7 @@ def test_a_tenth_is_held_out_unless_a_share_is_given() -> None:
         ({"finetuning_type": "full"}, "finetuning_type full: retraining compares adapters"),
         ({"output": "out"}, "output out: has no meaning for retraining"),
         ({"pretrained_lora": "a"}, "pretrained_lora a: has no meaning for retraining"),
+        ({"prepared": "ab12"}, "prepared ab12: has no meaning for retraining"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(given: dict[str, object], told: str) -> None:

@@ -1,5 +1,6 @@
 """What a firing takes over from one that was killed."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from opensloth_core.errors import ConfigError
 from opensloth_core.registry.records import PromotionRecord, Version, VersionManifest
 from opensloth_core.retrain.compared import check_comparable, earlier_rows
 from opensloth_core.retrain.fingerprint import SourceFingerprint
+from opensloth_core.retrain.settings import with_adapter
 from opensloth_core.retrain.take_up import unjudged_run
 from opensloth_core.retrain.workspace import Finished, Workspace
 
@@ -81,3 +83,17 @@ def test_what_cannot_be_said_of_a_version_made_by_hand_is_told(home: Path) -> No
     made = version(source_fingerprint=str(FOUND), prepared_key="0" * 32)
     assert earlier_rows(made, CONFIG, said.append) is None
     assert "only the rows that are held out now are compared" in said.pop()
+
+
+def test_the_promoted_adapter_takes_the_place_of_one_that_is_given_as_model(tmp_path: Path) -> None:
+    assert with_adapter(CONFIG, None) is CONFIG
+    promoted = tmp_path / "promoted"
+    assert with_adapter(CONFIG, promoted) == CONFIG.model_copy(update={"pretrained_lora": promoted})
+    first = tmp_path / "first"
+    first.mkdir()
+    (first / "adapter_config.json").write_text(
+        json.dumps({"peft_type": "LORA", "r": 1, "base_model_name_or_path": "embedded"})
+    )
+    (first / "adapter_model.safetensors").write_bytes(b"")
+    from_adapter = CONFIG.model_copy(update={"model": str(first)})
+    assert with_adapter(from_adapter, promoted) == with_adapter(CONFIG, promoted)

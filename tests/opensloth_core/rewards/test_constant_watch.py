@@ -60,7 +60,7 @@ def test_the_explanation_names_each_reward_and_what_to_do() -> None:
         "75% of the completions were cut at the token limit: raise max_completion_length, or ask for "
         "shorter answers. Check that the column that math reads holds the right answers or tests. "
         "The format was never met: describe it in the system prompt. "
-        "A higher temperature or more generations a prompt give rewards a chance to differ."
+        "A higher temperature or more generations a prompt give rewards a chance to differ. (README: Rewards)"
     )
 
 

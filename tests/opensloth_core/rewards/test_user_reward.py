@@ -70,7 +70,7 @@ def test_an_allowed_module_scores(folder: Path, tmp_path: Path, monkeypatch: pyt
     assert str(caught.value) == (
         f"reward {name}: the module corp_rewards_for_a_test.mine is not allowed to score; put it at "
         f"{folder}/corp_rewards_for_a_test/mine.py, or set "
-        "OPENSLOTH_REWARD_MODULES=corp_rewards_for_a_test.mine"
+        "OPENSLOTH_REWARD_MODULES=corp_rewards_for_a_test.mine (README: Rewards)"
     )
     for allowed in (
         "corp_rewards_for_a_test",

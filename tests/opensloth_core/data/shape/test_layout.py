@@ -53,19 +53,19 @@ def test_the_shape_is_that_of_most_rows() -> None:
 def test_unknown_columns_are_an_error_that_says_what_was_seen_and_what_is_accepted() -> None:
     assert refusal({"title": "a", "meta data": 1}) == (
         f"train.jsonl: no conversation in columns: title, 'meta data'; accepted: {SFT}; "
-        "say what is what with --map NAME=COLUMN"
+        "say what is what with --map NAME=COLUMN (README: Data it understands)"
     )
     assert refusal({"messages": HI}, method="dpo") == (
         f"train.jsonl: no pair of answers in columns: messages; accepted: {DPO}; "
-        "say what is what with --map NAME=COLUMN"
+        "say what is what with --map NAME=COLUMN (README: Data it understands)"
     )
     assert refusal({"text": "a"}, method="grpo") == (
         "train.jsonl: no prompt in columns: text; accepted: prompt | messages | conversations | question | "
-        "instruction; say what is what with --map NAME=COLUMN"
+        "instruction; say what is what with --map NAME=COLUMN (README: Data it understands)"
     )
     assert refusal({"a": 1, "b": 2}, prompt="a") == (
         f"train.jsonl: no conversation in columns: a, b with --map prompt=a; accepted: {SFT}; "
-        "say what is what with --map NAME=COLUMN"
+        "say what is what with --map NAME=COLUMN (README: Data it understands)"
     )
 
 
@@ -115,7 +115,7 @@ def test_data_of_another_kind_is_refused_with_what_it_is(
     accepted = {"sft": SFT, "dpo": DPO}[method]
     assert refusal(row, method=method) == (
         f"train.jsonl: {kind}; method {method} takes {accepted}; use another method, "
-        "or rename the columns if they mean something else"
+        "or rename the columns if they mean something else (README: Data it understands)"
     )
 
 

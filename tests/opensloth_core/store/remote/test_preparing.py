@@ -14,9 +14,10 @@ from opensloth_core.errors import StoreError
 from opensloth_core.runs.directory import Launch, RunDirectory
 from opensloth_core.runs.events import read_events
 from opensloth_core.store.artifact import MANIFEST
-from opensloth_core.store.prepared import prepared_key
+from opensloth_core.store.prepared import find_prepared, prepared_key
 from opensloth_core.store.remote.listing import list_artifacts
 from opensloth_core.store.remote.place import open_objects
+from opensloth_core.store.remote.preparing import find_or_fetch
 from opensloth_core.store.verify import verify
 from tests.opensloth_core.store.remote.conftest import SECRET_KEY
 
@@ -91,7 +92,11 @@ def write_rows(path: Path, num_rows: int) -> None:
 
 
 def test_a_second_machine_has_the_same_data_without_tokenizing(
-    shared: str, config: DatasetPrepConfig, machine: Machines
+    shared: str,
+    config: DatasetPrepConfig,
+    machine: Machines,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     first, second = machine("first"), machine("second")
     made = first.prepare(config)
@@ -104,6 +109,11 @@ def test_a_second_machine_has_the_same_data_without_tokenizing(
     assert verify(fetched.folder) is None
     assert not second.tokens
     assert second.prepare(config).cached and not second.phases
+    # By its key alone, without the source.
+    monkeypatch.setenv("OPENSLOTH_HOME", str(tmp_path / "third"))
+    assert find_or_fetch("0" * 32) == (None, None)
+    assert find_or_fetch(made.manifest.key) == (made.manifest, None)
+    assert find_prepared(made.manifest.key) == (made.manifest, None)
 
 
 def test_another_number_of_gpus_on_a_second_machine_tokenizes_nothing(

@@ -10,9 +10,9 @@ import pytest
 from opensloth_core.errors import StoreError
 from opensloth_core.store.remote.listing import list_artifacts
 from opensloth_core.store.remote.place import open_objects, store_url
-from opensloth_core.store.remote.reaching import RemoteStoreForbidden, reaching
+from opensloth_core.store.remote.reaching import DATA_STORY, RemoteStoreForbidden, reaching
 
-WAY_OUT = "; or unset OPENSLOTH_STORE to use this machine's store alone"
+WAY_OUT = "; or unset OPENSLOTH_STORE to use this machine's store alone" + DATA_STORY
 
 
 def error_of(url: str) -> str:

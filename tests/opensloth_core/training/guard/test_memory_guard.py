@@ -90,7 +90,7 @@ def test_a_model_that_cannot_be_loaded_is_told_as_such(little_memory: None) -> N
     with pytest.raises(TrainingError) as caught, MemoryGuard(config(), 0, 1, "cpu"):
         load_model()
     assert str(caught.value).startswith("out of memory while the model was loaded on rank 0: 8.0 GiB more")
-    assert str(caught.value).endswith("The model does not fit: take a smaller one")
+    assert str(caught.value).endswith("The model does not fit: take a smaller one (README: Batches)")
 
 
 def test_python_running_out_of_memory_is_told_too(little_memory: None) -> None:
