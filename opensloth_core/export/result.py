@@ -21,8 +21,6 @@ from opensloth_core.runs.named import LAST, named_run
 from opensloth_core.runs.result import result_folder
 from opensloth_core.store.home import home_dir
 
-_LATEST = (LAST, "latest")
-
 
 @dataclass(frozen=True)
 class Result:
@@ -44,7 +42,7 @@ def find_result(which: str) -> Result:
     """The result that is meant.
 
     Args:
-        which: a run, as `named_run` takes it, or "latest" for the newest that trains; the name of a promoted
+        which: a run, as `named_run` takes it, or "last" for the newest that trains; the name of a promoted
             model, whose current version is meant; or the folder of a run, an adapter or a model.
 
     Raises:
@@ -52,16 +50,16 @@ def find_result(which: str) -> Result:
         ModelError: the run has no result, or the folder holds none.
         StoreError: the place that promoted models are kept in cannot be read.
     """
-    promoted = _promoted(which) if which not in _LATEST and is_name(which) else None
+    promoted = _promoted(which) if which != LAST and is_name(which) else None
     if promoted is not None:
         return Result(which, promoted, None)
     folder = Path(which).expanduser().absolute()
-    if which not in _LATEST and folder.is_dir() and not _is_run(folder):
+    if which != LAST and folder.is_dir() and not _is_run(folder):
         return _in_folder(folder)
-    if which not in _LATEST and _is_run(folder):
+    if which != LAST and _is_run(folder):
         run = RunDirectory(folder)
     else:
-        run = _latest() if which in _LATEST else named_run(which)
+        run = _last() if which == LAST else named_run(which)
     if not trains(run):
         raise ModelError(f"{run.path.name}: prepared data and trained nothing; give a run that trains")
     return Result(run.path.name, result_folder(run.path), run)
@@ -116,7 +114,7 @@ def _in_folder(folder: Path) -> Result:
     if not is_adapter(folder) and not (folder / "config.json").is_file():
         raise ModelError(
             f"{folder}: holds neither an adapter nor a model (no adapter_config.json and no config.json); "
-            "give a run, the folder of a result, or latest"
+            "give a run, the folder of a result, or last"
         )
     # In a run's folder every result is called the same.
     run = RunDirectory(folder.parent)
@@ -129,8 +127,8 @@ def _is_run(folder: Path) -> bool:
     return RunDirectory(folder).events_path.is_file() and RunDirectory(folder).config_path.is_file()
 
 
-def _latest() -> RunDirectory:
+def _last() -> RunDirectory:
     found = next((run for run in newest_first() if trains(run)), None)
     if found is None:
-        raise ModelError(f"latest: no such run in {home_dir() / 'runs'}, where none has trained anything yet")
+        raise ModelError(f"{LAST}: no such run in {home_dir() / 'runs'}, where none has trained anything yet")
     return found

