@@ -14,16 +14,17 @@ Start = Callable[..., subprocess.Popen[str]]
 @pytest.fixture
 def os_train(prefect_api: str, home: Path) -> Iterator[Start]:
     """Starts `os-train` with some words; what still runs at the end of the test is killed."""
-    yield from _starter("os-train", prefect_api, home)
+    yield from starter("os-train", prefect_api, home)
 
 
 @pytest.fixture
 def os_data(prefect_api: str, home: Path) -> Iterator[Start]:
     """Starts `os-data` with some words; what still runs at the end of the test is killed."""
-    yield from _starter("os-data", prefect_api, home)
+    yield from starter("os-data", prefect_api, home)
 
 
-def _starter(program: str, prefect_api: str, home: Path) -> Iterator[Start]:
+def starter(program: str, prefect_api: str, home: Path) -> Iterator[Start]:
+    """Starts a program with some words; what still runs at the end of the test is killed."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*words: object) -> subprocess.Popen[str]:

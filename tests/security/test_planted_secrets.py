@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from tests.flows.conftest import Start, _starter
+from tests.flows.conftest import Start, starter
 from tests.security.prefect_records import all_records
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -59,7 +59,7 @@ def data_url(chat_data: Path) -> Iterator[str]:
 def os_train(prefect_api: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     for name, value in IN_ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    yield from _starter("os-train", prefect_api, home)
+    yield from starter("os-train", prefect_api, home)
 
 
 def test_no_secret_is_in_anything_that_a_run_leaves(
