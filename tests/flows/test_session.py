@@ -1,34 +1,24 @@
-"""A run of the command line whose Prefect server cannot be used."""
+"""Where a run of a command finds the Prefect server that it is shown on."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from flows.session import _FlowThread
-from opensloth_core.config.opensloth import OpenSlothConfig
-from opensloth_core.errors import TrainingError
-from opensloth_core.runs.directory import RunDirectory
+from tests.flows.conftest import Start, starter
+
+
+@pytest.fixture
+def with_a_server_that_is_down(home: Path) -> Iterator[Start]:
+    """Starts `os-data` with some words."""
+    yield from starter("os-data", "http://127.0.0.1:1/api", home)
 
 
 def test_a_configured_server_that_does_not_answer_is_one_sentence_and_no_bug(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    with_a_server_that_is_down: Start, chat_data: Path, tiny_model_dir: Path
 ) -> None:
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
-    run = RunDirectory.create(OpenSlothConfig(data="a.jsonl", model="org/base"))
-
-    def load() -> object:
-        from prefect import flow
-
-        @flow
-        async def nothing() -> None:
-            raise AssertionError("never begins")
-
-        return nothing
-
-    thread = _FlowThread(load, run.path)  # type: ignore[arg-type]
-    thread.start()
-    with pytest.raises(
-        TrainingError, match=r"server http://127.0.0.1:1/api does not answer: Connection refused; start it"
-    ):
-        thread.outcome.result(60)
+    process = with_a_server_that_is_down(chat_data, "--model", tiny_model_dir, "--gpus", 1)
+    out, err = process.communicate(timeout=120)
+    said = "server http://127.0.0.1:1/api does not answer: Connection refused; start it"
+    assert (process.returncode, out) == (1, ""), err
+    assert said in err.splitlines()[-1] and "Traceback" not in err, err

@@ -4,6 +4,7 @@ They take a second instead of up to twenty. For tests that neither kill ranks no
 that the product starts is a go-between, and the rank is not its child.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -56,5 +57,5 @@ def use_warm_ranks(warm_python: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 def compute_with_one_thread(patch: pytest.MonkeyPatch) -> None:
-    """Have ranks believe in one core: threads that wait for others spin, where tests share the cores."""
-    patch.setattr(rank, "os", SimpleNamespace(sched_getaffinity=lambda pid: {0}))
+    """Have ranks believe in one core, since tests share the cores."""
+    patch.setattr(rank, "os", SimpleNamespace(sched_getaffinity=lambda pid: {0}, environ=os.environ))

@@ -54,5 +54,5 @@ def test_rows_of_no_known_shape(refused: Refused, data: Path) -> None:
     assert refused(DataError) == (
         "train.jsonl: no conversation in columns: a; accepted: messages | conversations | "
         "instruction, output | prompt, completion | question, answer | text; say what is what with "
-        "--map NAME=COLUMN"
+        "--map NAME=COLUMN (README: Data it understands)"
     )
