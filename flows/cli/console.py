@@ -53,16 +53,18 @@ class RunConsole:
         stream: TextIO | None = None,
         shown: Shown | None = None,
         also: Sequence[View] = (),
+        since: float = 0.0,
     ) -> None:
         """Read the log of a run.
 
         Args:
             also: further views of the same events.
+            since: Unix seconds; events of before are not shown.
         """
         self._shown = shown or Shown()
         self._reader = EventReader(events_path)
         self._logs = LogLines(events_path.parent / "logs") if self._shown.verbose else None
-        self._also = also
+        self._also, self._since = also, since
         self._stream = stream or (sys.stdout if self._shown.as_json else sys.stderr)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="run-console", daemon=True)
@@ -98,8 +100,10 @@ class RunConsole:
         last_round = False
         while True:
             for event in self._reader.new_events():
-                for one in (view, *self._also):
-                    one.show(event)
+                # An event that is damaged has the view say so.
+                if event.get("time", self._since) >= self._since:
+                    for one in (view, *self._also):
+                        one.show(event)
             for line in self._logs.new_events() if self._logs else ():
                 view.show(line)
             view.refresh()

@@ -134,8 +134,8 @@ def _record(run: Submitted) -> str:
     """Where the run's own record is, if it is in this home."""
     from itertools import islice
 
-    from opensloth_core.runs.find import newest_first
     from opensloth_core.runs.history import read_outline
+    from opensloth_core.runs.listing import newest_first
 
     for one in islice(newest_first(), 10):
         if any(event.get("flow_run_id") == str(run.id) for event in read_outline(one).all("flow")):

@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -71,6 +71,9 @@ class Job(Generic[Config]):
 
     shown: Shown = DEFAULT
     """How it is shown."""
+
+    since: float = field(default_factory=time.time)
+    """When it began, in Unix seconds; what a run's log has from before is of earlier attempts."""
 
     def ended(self, err: OpenSlothError) -> int:
         """Say what went wrong in one line and give its exit code."""
@@ -146,7 +149,10 @@ def show_run(job: Job[Config], config: Config, run: "RunDirectory", also: Sequen
     """
 
     def work() -> None:
-        with RunConsole(run.events_path, shown=job.shown, also=also), clean_stdout(job.shown):
+        with (
+            RunConsole(run.events_path, shown=job.shown, also=also, since=job.since),
+            clean_stdout(job.shown),
+        ):
             job.work(config, run.path)
 
     try:

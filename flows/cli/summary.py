@@ -11,6 +11,7 @@ from opensloth_core.data.quarantine import REJECTED_FILE
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.events import Event
 from opensloth_core.runs.report.numbers import duration
+from opensloth_core.runs.report.timeline import running_seconds
 from opensloth_core.store.prepared import prepared_dir
 
 
@@ -58,7 +59,7 @@ def _lines(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _time(events: Sequence[Event]) -> str | None:
-    return duration(events[-1]["time"] - events[0]["time"]) if events else None
+    return duration(running_seconds(events)) if events else None
 
 
 def _last(events: Sequence[Event], kind: str) -> Event | None:

@@ -16,7 +16,8 @@ from opensloth_core.registry.current_link import CURRENT
 from opensloth_core.registry.model_registry import open_registry
 from opensloth_core.registry.names import is_name, local_models_root
 from opensloth_core.runs.directory import RunDirectory
-from opensloth_core.runs.find import newest_first, trains
+from opensloth_core.runs.find import trains
+from opensloth_core.runs.listing import newest_first
 from opensloth_core.runs.named import LAST, named_run
 from opensloth_core.runs.result import result_folder
 from opensloth_core.store.home import home_dir

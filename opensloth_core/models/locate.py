@@ -51,12 +51,12 @@ def _local_folder(model: str) -> Path | None:
     check_model_path(f"model {model}", folder)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise ModelError(f"{model}: not a model folder (it has no config.json)")
+            raise ModelError(f"model {model}: not a model folder (it has no config.json)")
         return folder.absolute()
     if folder.exists():
-        raise ModelError(f"{model}: not a model folder but a file")
+        raise ModelError(f"model {model}: not a model folder but a file")
     if only_a_folder:
-        raise ModelError(f"{model}: no such model folder")
+        raise ModelError(f"model {model}: no such model folder")
     return None
 
 
@@ -82,6 +82,14 @@ def _hub_folder(model: str, say: Callable[[str], None], with_code: bool) -> Path
     return Path(_from_hub(model, partial(snapshot_download, model, ignore_patterns=unneeded)))
 
 
+def _meant(model: str) -> str:
+    from difflib import get_close_matches
+
+    if get_close_matches(model.lower(), [EMBEDDED]):
+        return f'did you mean "{EMBEDDED}"?'
+    return f'give a folder, a hub id such as org/name, or "{EMBEDDED}"'
+
+
 def _from_hub(model: str, fetch: Callable[..., str]) -> str:
     from httpx import HTTPError
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
@@ -90,6 +98,6 @@ def _from_hub(model: str, fetch: Callable[..., str]) -> str:
         return fetch(local_files_only=not is_hub_known())
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, HTTPError, OSError) as err:
         raise ModelError(
-            f"{model}: no such model folder, and not a hub model that can be reached "
-            f'({type(err).__name__}); give a folder, a hub id such as org/name, or "embedded"'
+            f"model {model}: no such model folder, and not a hub model that can be reached "
+            f"({type(err).__name__}); {_meant(model)}"
         ) from err

@@ -6,7 +6,8 @@ from itertools import islice
 
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.events import read_events
-from opensloth_core.runs.find import last_state, newest_first, trains
+from opensloth_core.runs.find import last_state, trains
+from opensloth_core.runs.listing import newest_first
 from opensloth_core.runs.lock import is_running
 from opensloth_core.runs.resume import resume_line
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.runs.directory import RunDirectory
-from opensloth_core.runs.find import newest_first
 from opensloth_core.runs.history import read_outline
+from opensloth_core.runs.listing import newest_first
 from opensloth_core.runs.report.record import RunRecord
 
 RUNS_LOOKED_AT = 100

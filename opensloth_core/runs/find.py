@@ -1,19 +1,18 @@
 """Finds the run that a person means, and the one that was left unfinished."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError, OpenSlothError
 from opensloth_core.runs.directory import RunDirectory
+from opensloth_core.runs.listing import newest_first
 from opensloth_core.runs.lock import is_running
-from opensloth_core.store.home import home_dir
+from opensloth_core.runs.named import named_run
 from opensloth_core.training.checkpoint.made_with import SHAPE_NOTHING, all_settings
 
 AUTO = "auto"
-NAMES_SHOWN = 5
 
 
 def find_resumable(which: str | Path, config: OpenSlothConfig | None = None) -> RunDirectory | None:
@@ -29,7 +28,10 @@ def find_resumable(which: str | Path, config: OpenSlothConfig | None = None) -> 
     if str(which) == AUTO:
         assert config is not None, "auto needs a configuration to compare with"
         return next((run for run in newest_first() if _is_unfinished(run, config)), None)
-    run = _named(str(which))
+    try:
+        run = named_run(str(which))
+    except ConfigError as err:
+        raise ConfigError(f"resume {err}") from None
     if not trains(run):
         raise ConfigError(
             f"run {run.path.name}: prepared data and trained nothing; there is nothing to resume"
@@ -56,39 +58,6 @@ def last_state(run: RunDirectory) -> str | None:
     except FileNotFoundError:
         return None
     return str(json.loads(last)["state"]) if last else None
-
-
-def _named(which: str) -> RunDirectory:
-    folder = Path(which).expanduser().absolute()
-    for path in (folder, home_dir() / "runs" / which):
-        if RunDirectory(path).config_path.is_file():
-            return RunDirectory(path)
-    runs = list(newest_first())
-    found = [run for run in runs if run.path.name.startswith(which)]
-    if len(found) == 1:
-        return found[0]
-    shown = ", ".join(run.path.name for run in (found or runs)[:NAMES_SHOWN]) or "there are none"
-    if found:
-        raise ConfigError(f"resume {which}: {len(found)} runs begin so; give more of its name: {shown}")
-    raise ConfigError(
-        f"resume {which}: no such run in {home_dir() / 'runs'}; the newest: {shown}. "
-        "Give a run's name, its folder, or auto"
-    )
-
-
-def newest_first() -> Iterator[RunDirectory]:
-    """All runs, by when they were created."""
-    runs = [RunDirectory(path) for path in (home_dir() / "runs").glob("*")]
-    dated = [(_created(run), run.path.name, run) for run in runs if run.config_path.is_file()]
-    return (run for *_, run in sorted(dated, key=lambda entry: entry[:2], reverse=True))
-
-
-def _created(run: RunDirectory) -> float:
-    try:
-        with run.events_path.open("rb") as lines:
-            return float(json.loads(lines.readline())["time"])
-    except (OSError, ValueError, KeyError):
-        return 0.0
 
 
 def trains(run: RunDirectory) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from opensloth_core.runs.abandoned import FINAL
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.events import Event
-from opensloth_core.runs.find import newest_first
+from opensloth_core.runs.listing import newest_first
 from opensloth_core.runs.lock import is_running
 from opensloth_core.runs.report.record import RunRecord
 from opensloth_core.runs.report.timeline import running_seconds

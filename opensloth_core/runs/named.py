@@ -5,7 +5,7 @@ from pathlib import Path
 
 from opensloth_core.errors import ConfigError
 from opensloth_core.runs.directory import RunDirectory
-from opensloth_core.runs.find import newest_first
+from opensloth_core.runs.listing import newest_first
 from opensloth_core.store.home import home_dir
 
 LAST = "last"

@@ -17,8 +17,9 @@ from typing import Any
 
 from opensloth_core.errors import ConfigError, StoreError
 from opensloth_core.runs.directory import RunDirectory
-from opensloth_core.runs.find import last_state, newest_first
+from opensloth_core.runs.find import last_state
 from opensloth_core.runs.history import STARTING_SECONDS
+from opensloth_core.runs.listing import newest_first
 from opensloth_core.runs.lock import is_running
 from opensloth_core.store.file_lock import lock_file
 from opensloth_core.store.home import home_dir

@@ -48,7 +48,7 @@ def run_in_tmux(
         job.refuse(config)
 
     def begin(config: OpenSlothConfig, run_dir: Path) -> None:
-        _begin(RunDirectory(run_dir), _session_name(request.tmux, run_dir.name), request)
+        _begin(RunDirectory(run_dir), _session_name(request.tmux, run_dir.name), request, job.since)
 
     def told(run: RunDirectory) -> int:
         session = _session_name(request.tmux, run.path.name)
@@ -66,7 +66,7 @@ def run_in_tmux(
     return run_job(replace(job, refuse=refuse, work=begin, shown=SILENT), request.config, told, opened)
 
 
-def _begin(run: RunDirectory, session: str, request: FinetuneRequest) -> None:
+def _begin(run: RunDirectory, session: str, request: FinetuneRequest, since: float) -> None:
     """Start the session, and give its first window what it is to run.
 
     That goes through a pipe, not by the command line or a file, which others could read: the environment may
@@ -78,7 +78,7 @@ def _begin(run: RunDirectory, session: str, request: FinetuneRequest) -> None:
             pipe = Path(folder) / "pipe"
             os.mkfifo(pipe, 0o600)
             _make_session(session, [sys.executable, "-I", "-S", launcher.__file__, str(pipe)])
-            _hand_over(pipe, session, _what_to_run(run, request))
+            _hand_over(pipe, session, _what_to_run(run, request, since))
     except TrainingError as err:
         run.events.state("failed", str(err))
         raise
@@ -87,12 +87,19 @@ def _begin(run: RunDirectory, session: str, request: FinetuneRequest) -> None:
         _wait_until_driven(run, session)
 
 
-def _what_to_run(run: RunDirectory, request: FinetuneRequest) -> bytes:
+def _what_to_run(run: RunDirectory, request: FinetuneRequest, since: float) -> bytes:
     umask = os.umask(0)
     os.umask(umask)
     return json.dumps(
         {
-            "argv": [sys.executable, "-m", "flows.cli.tmux.inside", str(run.path), *request.shown.flags],
+            "argv": [
+                sys.executable,
+                "-m",
+                "flows.cli.tmux.inside",
+                str(run.path),
+                str(since),
+                *request.shown.flags,
+            ],
             "cwd": str(Path.cwd()),
             "env": dict(os.environ),
             "umask": umask,

@@ -1,7 +1,6 @@
 """The windows of a session beside the first: one for each rank's log."""
 
 import subprocess
-import time
 
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.events import Event
@@ -12,12 +11,11 @@ class RankWindows:
 
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
-        self._began = time.time()
         self._is_open = False
 
     def show(self, event: Event) -> None:
         """Open them at the first rank of this attempt: how many there are is known then."""
-        if self._is_open or event["kind"] != "mark" or event["time"] < self._began:
+        if self._is_open or event["kind"] != "mark":
             return
         self._is_open = True
         for rank in range(self._run.launch().world_size):

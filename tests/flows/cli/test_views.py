@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,15 @@ def test_the_console_shows_what_was_written_last_before_it_closed(tmp_path: Path
         log.message("first")
         log.message("last")
     assert [line[9:] for line in stream.getvalue().splitlines()] == ["first", "last"]
+
+
+def test_what_an_earlier_attempt_left_in_the_log_is_not_shown_again(tmp_path: Path) -> None:
+    log, stream = EventLog(tmp_path / "events.jsonl"), io.StringIO()
+    log.message("of before")
+    since = time.time()
+    with RunConsole(log.path, stream, since=since):
+        log.message("of now")
+    assert [line[9:] for line in stream.getvalue().splitlines()] == ["of now"]
 
 
 def test_a_broken_pipe_ends_the_view_and_not_the_run(tmp_path: Path) -> None:

@@ -80,16 +80,16 @@ def test_what_can_only_be_a_folder_must_be_one(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     expected = "not a model folder (it has no config.json)" if model == "." else "no such model folder"
-    assert message_for(model) == f"{model}: {expected}"
+    assert message_for(model) == f"model {model}: {expected}"
 
 
 def test_a_folder_without_a_configuration_is_no_model(tmp_path: Path) -> None:
-    assert message_for(str(tmp_path)) == f"{tmp_path}: not a model folder (it has no config.json)"
+    assert message_for(str(tmp_path)) == f"model {tmp_path}: not a model folder (it has no config.json)"
 
 
 def test_a_file_is_no_model(model_dir: Path) -> None:
     path = model_dir / "config.json"
-    assert message_for(str(path)) == f"{path}: not a model folder but a file"
+    assert message_for(str(path)) == f"model {path}: not a model folder but a file"
 
 
 def on_the_hub(model: str, hub_cache: Path) -> "subprocess.CompletedProcess[str]":
@@ -133,6 +133,10 @@ def test_a_hub_model_that_cannot_be_reached_names_the_ways_out(model: str, tmp_p
     done = on_the_hub(model, tmp_path)
     last_line = done.stdout.splitlines()[-1]
     assert last_line.startswith(
-        f"refused: {model}: no such model folder, and not a hub model that can be reached ("
+        f"refused: model {model}: no such model folder, and not a hub model that can be reached ("
     )
     assert last_line.endswith('); give a folder, a hub id such as org/name, or "embedded"'), done.stderr
+
+
+def test_the_embedded_model_misspelt(tmp_path: Path) -> None:
+    assert on_the_hub("embeded", tmp_path).stdout.splitlines()[-1].endswith('); did you mean "embedded"?')

@@ -95,7 +95,7 @@ def test_all_that_can_be_told_is_told_beside_what_is_wrong(
 
 def test_a_model_that_is_missing_leaves_the_data_unknown(plan_of: PlanOf, home: Path) -> None:
     plan = plan_of(model="/no/model")
-    assert [str(problem) for problem in plan.problems] == ["/no/model: no such model folder"]
+    assert [str(problem) for problem in plan.problems] == ["model /no/model: no such model folder"]
     assert plan.data is None and plan.num_steps is None
 
 

@@ -9,12 +9,12 @@ Refused = Callable[..., str]
 
 
 def test_an_unknown_model_folder(refused: Refused) -> None:
-    assert refused(ModelError, model="./no/model") == "./no/model: no such model folder"
-    assert refused(ModelError, model="/no/model") == "/no/model: no such model folder"
+    assert refused(ModelError, model="./no/model") == "model ./no/model: no such model folder"
+    assert refused(ModelError, model="/no/model") == "model /no/model: no such model folder"
 
 
 def test_a_folder_that_is_no_model(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert refused(ModelError, model=str(tmp_path / "empty")) == (
-        f"{tmp_path}/empty: not a model folder (it has no config.json)"
+        f"model {tmp_path}/empty: not a model folder (it has no config.json)"
     )

@@ -54,7 +54,7 @@ def test_a_cpu_and_a_model_that_is_missing_take_none(
     missing = config.model_copy(update={"model": "/no/model"})
     assert (
         choose_preset(missing).text
-        == "preset auto: none, since it cannot be told: /no/model: no such model folder"
+        == "preset auto: none, since it cannot be told: model /no/model: no such model folder"
     )
     # The driver is not there to say how large GPU 0 is.
     assert choose_preset(config).preset is None

@@ -92,16 +92,16 @@ def messages(run: RunDirectory) -> list[str]:
 
 
 def test_a_run_is_found_by_its_folder_its_name_or_the_beginning_of_that(run: RunDirectory) -> None:
-    for which in (run.path, str(run.path), run.path.name, run.path.name[:12]):
+    for which in (run.path, str(run.path), run.path.name, run.path.name[:12], run.path.name[-4:], "last"):
         found = find_resumable(which)
         assert found and found.path == run.path
 
 
 def test_a_name_that_means_no_run_or_several_is_refused_with_what_there_is(run: RunDirectory) -> None:
-    with pytest.raises(ConfigError, match=rf"dpo: no such run in .*; the newest: {run.path.name}"):
+    with pytest.raises(ConfigError, match=rf"resume dpo: no such run in .*; the newest is {run.path.name}"):
         find_resumable("dpo")
     RunDirectory.create(config_with())
-    with pytest.raises(ConfigError, match=r"resume sft-: 2 runs begin so; give more of its name: sft-"):
+    with pytest.raises(ConfigError, match=r"resume sft-: 2 runs are called so: sft-"):
         find_resumable("sft-")
 
 
