@@ -193,6 +193,7 @@ def test_the_server_takes_one_source_and_several_and_asks_for_what_is_required()
         ({"epochs": -1}, "epochs: must be greater than 0, got -1"),
         ({"lora": {"lora_rank": "x"}}, "lora.lora_rank: must be a whole number, got 'x'"),
         ({"training": {"epochs": 2}}, "training.epochs: no such setting; did you mean epochs?"),
+        ({"eval_size": 0.1}, "eval_size: no such setting; did you mean preparation.eval_size?"),
         (
             {"preparation": {"samples_from": "head"}},
             "samples_from head: has no effect without samples; give both",

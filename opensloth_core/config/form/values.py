@@ -124,6 +124,9 @@ class Form:
         return [(path, value) for path, value in given if value is not None]
 
     def _meant(self, path: Names) -> str:
+        own = next((field.path for field in self.fields if field.path[-1] == path[-1]), None)
+        if own is not None:
+            return f"; did you mean {dotted(own)}?"
         names = [field.path[-1] for field in self.fields]
         return did_you_mean(path[-1], names) or f"; known: {', '.join(names)}"
 
