@@ -13,40 +13,11 @@ from rich.console import Console
 
 from flows.cli.bars_view import BarsView
 from flows.cli.console import RunConsole, view_for
-from flows.cli.ledger_table import ledger_lines
 from flows.cli.lines import lines_for
 from flows.cli.plain_view import PlainView
 from flows.cli.shown import Shown
-from flows.cli.summary import data_summary, summary
-from opensloth_core.data.ledger import Ledger
 from opensloth_core.runs.events import EventLog, read_events
-
-
-def event(kind: str, time: float = 0.0, **fields: Any) -> dict[str, Any]:
-    return {"time": time, "kind": kind, **fields}
-
-
-def step(number: int, time: float, total: int = 30, rank: int = 0) -> dict[str, Any]:
-    return event(
-        "step", time, rank=rank, step=number, total_steps=total, loss=2.3456, grad_norm=1.2,
-        learning_rate=2e-4, tokens_per_second=12345.6,
-    )  # fmt: skip
-
-
-RUN = [
-    event("state", 0, state="created"),
-    event("message", 0, level="info", text="no GPU here: 2 CPU processes"),
-    event("state", 0, state="preparing"),
-    *[event("progress", 1 + i / 10, phase="tokenise", done=747 * i, total=7470) for i in range(11)],
-    event("prepared", 2.5, key="0123456789abcdef", cached=False, seconds=1.5),
-    event("state", 3, state="warming"),
-    event("message", 4, level="warning", text="a long warning " + "about something " * 10),
-    event("state", 5, state="training"),
-    *[step(n, 5 + n / 2, rank=rank) for n in range(1, 31) for rank in (0, 1)],
-    event("state", 21, state="saving"),
-    event("result", 22, adapter_dir="/runs/r/adapter", final_loss=0.5, tokens_per_second=12345.6),
-    event("state", 23, state="completed"),
-]
+from tests.flows.cli.run_events import RUN, event, step
 
 
 def plain(events: list[dict[str, Any]]) -> list[str]:
@@ -229,78 +200,6 @@ def test_a_resumed_run_shows_its_phases_anew(monkeypatch: pytest.MonkeyPatch) ->
     again = [*RUN, event("resumed", 30, step=20, checkpoint="step-20"), *RUN]
     assert len([line for line in plain(again) if line.startswith("tokenise")]) == 4
     assert "30/30" in drawn(80, monkeypatch, again)
-
-
-def test_summary_says_where_and_how() -> None:
-    assert summary(Path("/runs/r"), RUN).splitlines() == [
-        "Adapter  /runs/r/adapter",
-        "Loss     0.500 (first step 2.346)",
-        "Speed    12,346 tokens/s",
-        "Data     prepared in 1.5 s (key 0123456789ab)",
-        "Report   /runs/r/report.md",
-        "Time     23 s",
-        "Try it   os-train chat r",
-    ]
-
-
-def test_summary_of_a_run_that_recorded_nothing() -> None:
-    assert summary(Path("/runs/r"), []) == "Report   /runs/r/report.md"
-
-
-LEDGER = {
-    "rows_read": 1500,
-    "rows_kept": 1100,
-    "rows_rejected": {"longer than max_seq_length": 2, "not valid JSON": 1},
-    "rows_not_sampled": 297,
-    "rows_held_out": 100,
-    "examples": 1100,
-    "tokens_in": 412_345,
-    "tokens_trained": 200_000,
-    "tokens_masked": 207_345,
-    "tokens_dropped": 5_000,
-    "packs": 200,
-    "pack_length": 2048,
-    "max_seq_length": 2048,
-    "cells": 409_600,
-    "padding": 2_255,
-}
-PREPARED = event("prepared", 1.0, key="k" * 32, cached=True, ledger=LEDGER)
-
-
-def test_the_summary_of_data_is_a_table_that_adds_up(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    assert data_summary(Path("/store/k"), [PREPARED]).splitlines() == [
-        "Data     cached, nothing to prepare (key kkkkkkkkkkkk)",
-        "Rows       1,500 read = 1,100 kept + 3 rejected + 297 not sampled + 100 held out",
-        "                        rejected: 2 longer than max_seq_length, 1 not valid JSON",
-        "Tokens   412,345 in   = 200,000 trained + 207,345 masked + 5,000 dropped",
-        "Cells    409,600      = 200,000 trained + 207,345 masked + 2,255 padding",
-        "                        200 packs of 2,048, 99.4 % full",
-        f"Rejected {home}/store/prepared/{'k' * 32}/rejected.jsonl",
-        "Folder   /store/k",
-        "Time     0 s",
-    ]
-
-
-def test_a_training_run_shows_the_same_table(home: Path) -> None:
-    data = data_summary(Path("/store/k"), [PREPARED]).splitlines()[:-2]
-    assert set(data) < set(summary(Path("/runs/r"), [PREPARED]).splitlines())
-
-
-@pytest.mark.parametrize("columns", [20, 60, 80, 200])
-def test_the_table_of_a_ledger_fits_the_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", str(columns))
-    reasons = {"longer than max_seq_length": 1, "not valid JSON": 1, "no assistant turn": 1}
-    billions = Ledger.of(
-        {
-            **LEDGER,
-            "rows_rejected": reasons,
-            "tokens_in": 7_000_000_012,
-            "tokens_trained": 3_000_000_000,
-            "tokens_masked": 3_999_995_012,
-        }
-    )
-    assert max(map(len, ledger_lines(billions))) <= min(max(columns, 60), 100)
 
 
 def test_progress_of_reading_is_in_bytes() -> None:
