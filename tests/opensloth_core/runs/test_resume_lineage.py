@@ -37,7 +37,7 @@ SETTINGS = {
     "eval_generations": 0,
 }
 
-ATTEMPT_SECONDS = 150
+ATTEMPT_SECONDS = 250
 
 
 @pytest.mark.slow
