@@ -6,7 +6,8 @@ from typing import Literal
 
 from opensloth_core.runs.alike import completed_runs_alike
 from opensloth_core.runs.directory import RunDirectory
-from opensloth_core.runs.events import Event, read_events
+from opensloth_core.runs.events import Event
+from opensloth_core.runs.history import read_outline
 from opensloth_core.runs.report.timeline import Span, timeline
 
 LEAST_SECONDS = 1.0
@@ -40,6 +41,6 @@ def _spans(events: Sequence[Event], stage: str) -> list[Span]:
 
 
 def _seconds_so_far(run: RunDirectory) -> float:
-    events = read_events(run.events.path)
-    begun = [event["time"] for event in events if event["kind"] == "mark" and event["name"] == "started"]
+    marks = read_outline(run).all("mark")  # the log of a run that goes on may be long
+    begun = [mark["time"] for mark in marks if mark["name"] == "started"]
     return max(0.0, time.time() - begun[-1]) if begun else 0.0
