@@ -1,6 +1,7 @@
 """How a child process of ours begins and reports its end."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +16,10 @@ def run_child(main: Callable[[Path], None]) -> None:
     """Run `main(RUN_DIR)` from the command line, tied to the life of the process that started it.
 
     An error of ours is printed as one line, `error: …`, which the parent reads; anything else is a
-    bug and keeps its traceback.
+    bug and keeps its traceback. SIGINT ends it as SIGTERM does: of a KeyboardInterrupt that came while
+    libraries were imported, one of them made nothing, and the rank went on.
     """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     die_with_parent()
     try:
         main(Path(sys.argv[1]))

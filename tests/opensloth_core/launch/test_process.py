@@ -158,6 +158,22 @@ def test_a_killed_process_is_named_with_the_signal(child: Write) -> None:
     assert error.by_signal
 
 
+def test_sigint_ends_a_child_of_ours_whatever_a_library_makes_of_exceptions(child: Write) -> None:
+    worker = child("""
+        import contextlib, os, signal
+        from opensloth_core.launch.child import run_child
+
+        def main(run_dir):
+            with contextlib.suppress(BaseException):
+                os.kill(os.getpid(), signal.SIGINT)
+            print("went on")
+
+        run_child(main)
+    """)
+    with pytest.raises(ProcessFailed, match=r"^rank 1 was killed by SIGINT$"):
+        asyncio.run(worker.run("run"))
+
+
 def test_a_killed_process_is_told_with_the_memory_it_had(child: Write) -> None:
     error = failure(
         child("""
