@@ -19,6 +19,7 @@ import torch
 from opensloth_core.config.batch import BatchPlan
 from opensloth_core.errors import TrainingError
 from opensloth_core.plan.step_units import SHARE, batch_of_size, default_units
+from opensloth_core.training.checkpoint.random_state import random_state, restore_random_state
 from opensloth_core.training.device_memory import DeviceMemory
 from opensloth_core.training.guard.memory import is_out_of_memory
 from opensloth_core.training.job import RankJob
@@ -121,7 +122,9 @@ def measure(trainer: Any, job: RankJob, batch: BatchPlan | None = None) -> Measu
         """On all ranks: the highest peak counts, and memory ran out when it did on one."""
         rows = job.rows(longest_first[:size])
         began = time.perf_counter()
+        random_numbers = random_state(job.device)
         peak = _peak_bytes(trainer, rows, memory)
+        restore_random_state(random_numbers, job.device)
         share = math.inf if peak is None else (peak + optimizer_bytes) / memory.limit_bytes
         worst = torch.tensor([share, time.perf_counter() - began], dtype=torch.float64, device=job.device)
         torch.distributed.all_reduce(worst, torch.distributed.ReduceOp.MAX)
@@ -172,7 +175,6 @@ def _peak_bytes(trainer: Any, rows: list[dict[str, Any]], memory: DeviceMemory) 
     """Peak memory of one micro-batch forward and backward; None when it ran out."""
     model = trainer.accelerator.unwrap_model(trainer.model)
     model.train()
-    rng = torch.get_rng_state()
     memory.reset_peak()
     try:
         inputs = trainer._prepare_inputs(trainer.collate(rows))
@@ -187,7 +189,6 @@ def _peak_bytes(trainer: Any, rows: list[dict[str, Any]], memory: DeviceMemory) 
         inputs = loss = None
         model.zero_grad(set_to_none=True)
         memory.release()
-        torch.set_rng_state(rng)
     return memory.peak_bytes()
 
 
