@@ -47,11 +47,13 @@ def run_remote(job: Job[Any], asked: Asked) -> int:
 
 
 def _run(job: Job[Any], asked: Asked) -> int:
-    from flows.remote.paths import refuse_missing, with_absolute_paths
+    from flows.remote.refused import refuse_missing, refuse_secrets
+    from opensloth_core.runs.absolute_paths import with_absolute_paths
 
     if not asked.is_remote:
         raise ConfigError("detach: has a meaning with --remote only; a run of this command ends with it")
     server = find_server()
+    refuse_secrets(asked.config)
     config = with_absolute_paths(asked.config)
     resume = asked.resume if asked.resume in (None, AUTO) else str(asked.resume).rstrip("/").split("/")[-1]
     if server.kept is not None:

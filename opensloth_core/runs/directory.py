@@ -24,6 +24,7 @@ from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import StoreError
 from opensloth_core.models.adapter import is_adapter
+from opensloth_core.runs.absolute_paths import with_absolute_paths
 from opensloth_core.runs.events import EventLog, read_events
 from opensloth_core.store.home import home_dir
 
@@ -104,7 +105,8 @@ class RunDirectory:
         return run
 
     def write_config(self, config: DatasetPrepConfig) -> None:
-        """Record what this run, or the attempt that goes on with it, is to do."""
+        """Record what this run, or the attempt that goes on with it, is to do, from whatever directory."""
+        config = with_absolute_paths(config)
         if isinstance(config, OpenSlothConfig):
             config = config.resolved()
         _write(self.config_path, config.model_dump_json(indent=2, exclude=_without_effect(config)) + "\n")

@@ -6,6 +6,7 @@ from typing import Any
 
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError, OpenSlothError
+from opensloth_core.runs.absolute_paths import with_absolute_paths
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.listing import newest_first
 from opensloth_core.runs.lock import is_running
@@ -69,7 +70,7 @@ def _is_unfinished(run: RunDirectory, config: OpenSlothConfig) -> bool:
     if not run.lock_path.exists():  # just created, by a command that has yet to begin
         return False
     try:
-        if not trains(run) or _identity(run.config()) != _identity(config):
+        if not trains(run) or _identity(run.config()) != _identity(with_absolute_paths(config)):
             return False
     except (OpenSlothError, OSError, ValueError):  # of a version that had other settings
         return False

@@ -9,10 +9,11 @@ import pytest
 from flows.cli.main import main
 from flows.cli.os_data import OS_DATA
 from flows.cli.os_train import OS_TRAIN
-from flows.remote.paths import refuse_missing, with_absolute_paths
+from flows.remote.refused import refuse_missing, refuse_secrets
 from flows.server.ask import password_for
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError, DataError
+from opensloth_core.runs.absolute_paths import with_absolute_paths
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +35,8 @@ def test_paths_are_resolved_and_names_stay_names(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (resolved.model, resolved.output) == (f"{tmp_path}/base", tmp_path / "out")
     assert with_absolute_paths(config.model_copy(update={"model": "org/base"})).model == "org/base"
+    (tmp_path / "embedded").mkdir()
+    assert with_absolute_paths(config.model_copy(update={"model": "embedded"})).model == "embedded"
     # What is not there is said to be so, rather than to be outside of what a server's runs may read.
     refuse_missing(config)
     with pytest.raises(DataError, match=r"^none/b.jsonl: no such file"):
@@ -45,7 +48,7 @@ def test_paths_are_resolved_and_names_stay_names(tmp_path: Path) -> None:
 def test_a_url_with_a_password_is_not_submitted() -> None:
     config = OpenSlothConfig(data="https://me:secret@host/a.jsonl", model="org/base")
     with pytest.raises(ConfigError, match=r"https://\*\*\*@host/a.jsonl: holds a password"):
-        with_absolute_paths(config)
+        refuse_secrets(config)
 
 
 @pytest.mark.parametrize(
