@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opensloth_core.checks.architecture import check_architecture, check_tokenizer
+from opensloth_core.checks.claimed import check_unclaimed
 from opensloth_core.checks.devices import devices_in_use, unlike
 from opensloth_core.checks.disk import check_disk, disk_warnings
 from opensloth_core.checks.memory import check_memory, memory_warnings
@@ -35,6 +36,7 @@ from opensloth_core.plan.device import describe_devices
 from opensloth_core.plan.disk import disk_estimate
 from opensloth_core.plan.fit import find_fit, memory_model
 from opensloth_core.rewards.registry import find_reward
+from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.store.adopt import check_given
 
 
@@ -67,19 +69,24 @@ class Examined:
     """Whether model and adapter are there and fit each other."""
 
 
-def preflight(config: OpenSlothConfig, say: Callable[[str], None] = lambda text: None) -> Preflight:
+def preflight(
+    config: OpenSlothConfig,
+    say: Callable[[str], None] = lambda text: None,
+    own: RunDirectory | None = None,
+) -> Preflight:
     """Everything `refuse_impossible` checks; then finds, fetches or builds what the run starts from.
 
     Args:
         config: the run's configuration.
         say: told before a step that takes long, and what is worth knowing.
+        own: the run that is checked, where it has begun; see `check_unclaimed`.
 
     Raises:
         DataError, ConfigError: see `refuse_impossible`.
         ModelError: no such model or adapter, or it cannot be fetched.
         StoreError: a folder cannot be written.
     """
-    found, examined = _examination(config)
+    found, examined = _examination(config, own)
     found.refuse()
     for finding in examined.warnings:
         say(f"warning: {finding.check}: {finding.text}; {finding.remedy}")
@@ -110,22 +117,27 @@ def examine(config: OpenSlothConfig) -> Examined:
     return _examination(config)[1]
 
 
-def data_preflight(config: DatasetPrepConfig, say: Callable[[str], None] = lambda text: None) -> Path:
+def data_preflight(
+    config: DatasetPrepConfig,
+    say: Callable[[str], None] = lambda text: None,
+    own: RunDirectory | None = None,
+) -> Path:
     """Everything `refuse_unpreparable` checks; then the folder of tokenizer and configuration.
 
     Args:
         config: what to prepare.
         say: told before a step that takes long.
+        own: the run that is checked, where it has begun; see `check_unclaimed`.
 
     Raises:
         DataError, ConfigError: see `refuse_unpreparable`.
         ModelError: no such model, or it cannot be fetched.
     """
-    refuse_unpreparable(config)
+    refuse_unpreparable(config, own)
     return fetch_tokenizer(config.model, say)
 
 
-def refuse_unpreparable(config: DatasetPrepConfig) -> None:
+def refuse_unpreparable(config: DatasetPrepConfig, own: RunDirectory | None = None) -> None:
     """Check data, output and model of a preparation without writing anything.
 
     Its GPUs are not looked for: data may be prepared for those of another machine.
@@ -141,13 +153,14 @@ def refuse_unpreparable(config: DatasetPrepConfig) -> None:
     if config.data_output is not None:
         folder = Path(config.data_output)
         found.try_(lambda: check_output("data_output", folder))
+    found.try_(lambda: check_unclaimed(config, own))
     found.try_(lambda: _check_model_of_data(config))
     if files is not None:
         found.try_(lambda: probe(files, config))
     found.refuse()
 
 
-def _examination(config: OpenSlothConfig) -> tuple[Examination, Examined]:
+def _examination(config: OpenSlothConfig, own: RunDirectory | None = None) -> tuple[Examination, Examined]:
     """Runs every check whose own needs are met; what depends on something that was refused is left out."""
     found = Examination()
     files = _files(config, found)
@@ -156,7 +169,7 @@ def _examination(config: OpenSlothConfig) -> tuple[Examination, Examined]:
     on_cpu = not visible_gpus() if devices is None else devices[0] == "cpu"
     found.try_(lambda: check_settings(config, on_cpu=on_cpu))
     found.try_(lambda: check_trackers(config.training.report_to))
-    _check_outputs(config, found)
+    _check_outputs(config, own, found)
     has_model = found.try_(lambda: _check_model(config)) is not None
     rows = None if files is None else found.try_(lambda: probe(files, config))
     if rows is not None:
@@ -180,12 +193,13 @@ def _files(config: OpenSlothConfig, found: Examination) -> Sequence[InputFile] |
     return None
 
 
-def _check_outputs(config: OpenSlothConfig, found: Examination) -> None:
+def _check_outputs(config: OpenSlothConfig, own: RunDirectory | None, found: Examination) -> None:
     for name in ("output", "data_output"):
         folder = getattr(config, name)
         if folder is not None:
             found.try_(lambda name=name, folder=folder: check_output(name, Path(folder)))  # type: ignore[misc]
     found.try_(lambda: check_apart(config.output, config.data_output))
+    found.try_(lambda: check_unclaimed(config, own))
 
 
 def _check_model(config: OpenSlothConfig) -> bool:

@@ -18,7 +18,7 @@ def check(run_dir: Path) -> preflight.Preflight | State[Any]:
     """What `opensloth_core.preflight` finds out about a run, or the state that its error ends in."""
     run = RunDirectory(run_dir)
     try:
-        return preflight.preflight(run.config(), say=run.events.message)
+        return preflight.preflight(run.config(), run.events.message, run)
     except OpenSlothError as err:
         return failed(err, run)
 
@@ -33,4 +33,4 @@ async def checked(run_dir: Path) -> preflight.Preflight:
 def check_data(run_dir: Path) -> Path:
     """The folder of the model that data is prepared for, or the error that preparing would end with."""
     run = RunDirectory(run_dir)
-    return preflight.data_preflight(run.preparation(), say=run.events.message)
+    return preflight.data_preflight(run.preparation(), run.events.message, run)

@@ -10,10 +10,11 @@ Refused = Callable[..., str]
 
 
 @pytest.fixture
-def open_dir() -> Iterator[Path]:
-    """A folder everybody may read and nobody else may write."""
+def open_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder everybody may read and nobody else may write; the home would be in it."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
+        monkeypatch.setenv("OPENSLOTH_HOME", f"{name}/home")
         yield Path(name)
 
 
@@ -58,3 +59,17 @@ def test_an_output_in_a_folder_of_others(refused_to_nobody: Refused, open_dir: P
     assert refused_to_nobody(data=str(data), model=model, output=str(output)) == (
         f"output {output}: cannot write to {open_dir}: Permission denied"
     )
+
+
+def test_a_home_of_others(
+    refused_to_nobody: Refused, open_dir: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, home = open_dir / "train.jsonl", open_dir / "private"
+    data.write_text(ROW)
+    home.mkdir(0o700)
+    monkeypatch.setenv("OPENSLOTH_HOME", str(home))
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o777)
+        assert refused_to_nobody(data=str(data), model=model, output=f"{place}/out") == (
+            f"{home}/runs: cannot be read: Permission denied; set OPENSLOTH_HOME to a folder of yours"
+        )
