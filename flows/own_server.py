@@ -21,6 +21,7 @@ from contextlib import asynccontextmanager
 
 from flows.server_database import database_to_itself, lock_when_transactions_begin
 from opensloth_core.errors import TrainingError
+from opensloth_core.launch.imports import in_one_go
 from opensloth_core.runs.events import EventLog
 
 STOP_SECONDS = 5.0
@@ -161,11 +162,14 @@ def serve(port: int) -> None:
             if self.started:
                 print(listener.getsockname()[1], file=answers, flush=True)
 
-    lock_when_transactions_begin()
-    server = Server(
-        uvicorn.Config("prefect.server.api.server:create_app", factory=True, log_level="error", lifespan="on")
+    config = uvicorn.Config(
+        "prefect.server.api.server:create_app", factory=True, log_level="error", lifespan="on"
     )
+    server = Server(config)
     threading.Thread(target=end_with_input, name="end with input", daemon=True).start()
+    with in_one_go():
+        lock_when_transactions_begin()
+        config.load()
     listener = socket.create_server(("127.0.0.1", port))
     server.run(sockets=[listener])
 

@@ -18,6 +18,7 @@ from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.doctor.server import examine_server, server_url
 from opensloth_core.errors import TrainingError
+from opensloth_core.launch.imports import in_one_go
 from opensloth_core.runs.abandoned import how_ended
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.events import EventLog
@@ -128,11 +129,12 @@ class _FlowThread(threading.Thread):
         if password := password_for(address or OWN_ADDRESS):
             os.environ[PASSWORD_VARIABLE] = password
         events.message("starting Prefect")
-        from prefect.settings import PREFECT_API_URL, temporary_settings
+        with in_one_go():
+            from prefect.settings import PREFECT_API_URL, temporary_settings
 
+            flow = self._load()
         # Prefect may be configured in more places than were looked at.
         address = PREFECT_API_URL.value() or address
-        flow = self._load()
         if address is not None:
             if server is not None:
                 server.stop()

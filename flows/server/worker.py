@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 
+from opensloth_core.launch.imports import in_one_go
 from opensloth_core.launch.parent import die_with_parent
 
 STARTING_SECONDS = 300.0
@@ -22,10 +23,11 @@ TEARDOWN_SECONDS = 5.0
 
 async def work(limit: int | None) -> None:
     """Register, then run what is asked for until SIGTERM."""
-    from flows.server.deployments import deployments_file, read_deployments
-    from flows.server.local_worker import LocalWorker
-    from flows.server.record import POOL
-    from flows.server.register import register
+    with in_one_go():
+        from flows.server.deployments import deployments_file, read_deployments
+        from flows.server.local_worker import LocalWorker
+        from flows.server.record import POOL
+        from flows.server.register import register
 
     deployments = read_deployments(deployments_file())
     await _server_is_up(os.environ["PREFECT_API_URL"])

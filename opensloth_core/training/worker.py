@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from opensloth_core.launch.child import leave, run_child
+from opensloth_core.launch.imports import in_one_go
 from opensloth_core.launch.stacks import write_stacks_on_request
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.stages import enter_stage
@@ -37,20 +38,21 @@ def main(run_dir: Path) -> None:
         )
     print(f"rank {rank} of {world_size} on {launch.devices[rank]}, process {os.getpid()}", flush=True)
 
-    import torch
-    import unsloth  # noqa: F401  # before anything that imports transformers or trl
+    with in_one_go():
+        import torch
+        import unsloth  # noqa: F401  # before anything that imports transformers or trl
 
-    from opensloth_core.training.evaluation.callback import EvaluationCallback
-    from opensloth_core.training.guard.finite import check_weights
-    from opensloth_core.training.guard.memory import MemoryGuard
-    from opensloth_core.training.job import RankJob
-    from opensloth_core.training.metrics import StepEvents
-    from opensloth_core.training.micro_batch import measure
-    from opensloth_core.training.model import load_model
-    from opensloth_core.training.pulse import write_pulses
-    from opensloth_core.training.save import save_result
-    from opensloth_core.training.trainers import TRAINERS
-    from opensloth_core.training.versions import versions
+        from opensloth_core.training.evaluation.callback import EvaluationCallback
+        from opensloth_core.training.guard.finite import check_weights
+        from opensloth_core.training.guard.memory import MemoryGuard
+        from opensloth_core.training.job import RankJob
+        from opensloth_core.training.metrics import StepEvents
+        from opensloth_core.training.micro_batch import measure
+        from opensloth_core.training.model import load_model
+        from opensloth_core.training.pulse import write_pulses
+        from opensloth_core.training.save import save_result
+        from opensloth_core.training.trainers import TRAINERS
+        from opensloth_core.training.versions import versions
 
     run.events.mark("imported", rank)
     if not on_cpu:
