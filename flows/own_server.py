@@ -21,7 +21,7 @@ from contextlib import asynccontextmanager
 
 from flows.server_database import database_to_itself, lock_when_transactions_begin
 from opensloth_core.errors import TrainingError
-from opensloth_core.launch.imports import in_one_go
+from opensloth_core.launch.gc_pause import gc_paused
 from opensloth_core.runs.events import EventLog
 
 STOP_SECONDS = 5.0
@@ -157,7 +157,7 @@ def serve(port: int) -> None:
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            with database_to_itself():
+            with database_to_itself(), gc_paused():
                 await super().startup(sockets)
             if self.started:
                 print(listener.getsockname()[1], file=answers, flush=True)
@@ -167,7 +167,7 @@ def serve(port: int) -> None:
     )
     server = Server(config)
     threading.Thread(target=end_with_input, name="end with input", daemon=True).start()
-    with in_one_go():
+    with gc_paused():
         lock_when_transactions_begin()
         config.load()
     listener = socket.create_server(("127.0.0.1", port))

@@ -18,7 +18,7 @@ from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.doctor.server import examine_server, server_url
 from opensloth_core.errors import TrainingError
-from opensloth_core.launch.imports import in_one_go
+from opensloth_core.launch.gc_pause import gc_paused
 from opensloth_core.runs.abandoned import how_ended
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.events import EventLog
@@ -129,7 +129,7 @@ class _FlowThread(threading.Thread):
         if password := password_for(address or OWN_ADDRESS):
             os.environ[PASSWORD_VARIABLE] = password
         events.message("starting Prefect")
-        with in_one_go():
+        with gc_paused():
             from prefect.settings import PREFECT_API_URL, temporary_settings
 
             flow = self._load()

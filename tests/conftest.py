@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from opensloth_core.models.tiny import CHATML as CHATML
 from opensloth_core.models.tiny import write_tiny_model
+from tests.prefect_server import prefect_server
 from tests.warm.ranks import warm_python as warm_python
 from tests.warm.ranks import warm_ranks as warm_ranks
 
@@ -67,10 +68,10 @@ def two_cores() -> None:
 
 
 @pytest.fixture(scope="session")
-def prefect_api() -> Iterator[str]:
-    """Address of a real Prefect server with a database of its own."""
-    from prefect.settings import PREFECT_API_URL
-    from prefect.testing.utilities import prefect_test_harness
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a real Prefect server with a database of its own, which runs of this process use."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    with prefect_test_harness(server_startup_timeout=120):
-        yield PREFECT_API_URL.value()
+    home = tmp_path_factory.mktemp("prefect")
+    with prefect_server(home) as (address, _), temporary_settings({PREFECT_API_URL: address}):
+        yield address

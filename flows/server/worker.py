@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 
-from opensloth_core.launch.imports import in_one_go
+from opensloth_core.launch.gc_pause import gc_paused
 from opensloth_core.launch.parent import die_with_parent
 
 STARTING_SECONDS = 300.0
@@ -23,7 +23,7 @@ TEARDOWN_SECONDS = 5.0
 
 async def work(limit: int | None) -> None:
     """Register, then run what is asked for until SIGTERM."""
-    with in_one_go():
+    with gc_paused():
         from flows.server.deployments import deployments_file, read_deployments
         from flows.server.local_worker import LocalWorker
         from flows.server.record import POOL

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from opensloth_core.launch.child import leave, run_child
-from opensloth_core.launch.imports import in_one_go
+from opensloth_core.launch.gc_pause import gc_paused
 from opensloth_core.launch.stacks import write_stacks_on_request
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.stages import enter_stage
@@ -38,7 +38,7 @@ def main(run_dir: Path) -> None:
         )
     print(f"rank {rank} of {world_size} on {launch.devices[rank]}, process {os.getpid()}", flush=True)
 
-    with in_one_go():
+    with gc_paused():
         import torch
         import unsloth  # noqa: F401  # before anything that imports transformers or trl
 

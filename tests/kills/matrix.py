@@ -13,7 +13,8 @@ from pathlib import Path
 from tests.kills.by_worker import play_by_worker
 from tests.kills.cells import Cell, all_cells
 from tests.kills.play import Outcome, digest, last_state, play
-from tests.kills.stage import Stage, server, write_inputs
+from tests.kills.stage import Stage, write_inputs
+from tests.prefect_server import prefect_server
 
 HEAD = "| cell | hit while | record | Prefect | left after 10 s | --resume auto | adapter | s | verdict |"
 
@@ -32,7 +33,7 @@ def main() -> None:
     write_inputs(folder)
     print(HEAD + "\n" + "|---" * HEAD.count(" | ") + "|---|", flush=True)
     failures = 0
-    with server(folder / "prefect") as (api_url, _):
+    with prefect_server(folder / "prefect") as (api_url, _):
         baseline = undisturbed(Stage(folder, api_url, folder / "prefect"))
         for cell in cells:
             outcome = _played(cell, folder, api_url, baseline, given.pause)
@@ -58,7 +59,7 @@ def _played(cell: Cell, folder: Path, api_url: str, baseline: str, pause_seconds
         if cell.process in ("server", "all"):
             return play(cell, Stage(folder), baseline, pause_seconds)
         if cell.process == "outside":
-            with server(folder / f"prefect-{cell.name}") as (own_url, process):
+            with prefect_server(folder / f"prefect-{cell.name}") as (own_url, process):
                 stage = Stage(folder, own_url, folder / f"prefect-{cell.name}")
                 return play(cell, stage, baseline, pause_seconds, process.pid)
         return play(cell, Stage(folder, api_url, folder / "prefect"), baseline, pause_seconds)

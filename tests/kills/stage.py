@@ -6,8 +6,6 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -138,22 +136,3 @@ class Followed:
                 raise AssertionError(f"the run never was {moment}, but {self.state or 'not there'}")
             time.sleep(0.005)
             self.look()
-
-
-@contextmanager
-def server(prefect_home: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A Prefect server that no command started: its address, and its process."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "flows.own_server", "0"],
-        env={**kept, "PREFECT_HOME": str(prefect_home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"},
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdin is not None and process.stdout is not None
-    try:
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}/api", process
-    finally:
-        process.kill()
-        process.wait()

@@ -11,7 +11,8 @@ from opensloth_core.runs.events import read_events
 from tests.kills.cells import Cell
 from tests.kills.matrix import undisturbed
 from tests.kills.play import Outcome, digest, play
-from tests.kills.stage import ROOT, SAVE_STEPS, STEPS, Stage, server, write_inputs
+from tests.kills.stage import ROOT, SAVE_STEPS, STEPS, Stage, write_inputs
+from tests.prefect_server import prefect_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400), pytest.mark.usefixtures("two_cores")]
 
@@ -25,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def api_url(folder: Path) -> Iterator[str]:
-    with server(folder / "prefect") as (address, _):
+    with prefect_server(folder / "prefect") as (address, _):
         yield address
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import DataError, TrainingError
 from opensloth_core.launch.child import leave, run_child
-from opensloth_core.launch.imports import in_one_go
+from opensloth_core.launch.gc_pause import gc_paused
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.store.prepared import open_prepared, prepared_dir
 from opensloth_core.training.evaluation.comparison import Comparison, write_scores
@@ -26,7 +26,7 @@ def main(folder: Path) -> None:
     config = settings_to_evaluate(RunDirectory(Path(comparison.run_dir)).config())
     on_cpu = comparison.device == "cpu"
 
-    with in_one_go():
+    with gc_paused():
         import torch
         import unsloth  # noqa: F401  # before anything that imports transformers or trl
 

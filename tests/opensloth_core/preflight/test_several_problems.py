@@ -15,7 +15,7 @@ from opensloth_core.preflight import examine, refuse_impossible, refuse_unprepar
 Refused = Callable[..., str]
 
 
-def test_data_missing_devices_wrong_and_output_taken_are_said_in_one_go(
+def test_data_missing_devices_wrong_and_output_taken_are_said_gc_paused(
     values: dict[str, Any], tmp_path: Path, home: Path
 ) -> None:
     (tmp_path / "out").mkdir()

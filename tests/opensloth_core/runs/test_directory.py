@@ -53,7 +53,14 @@ def test_a_new_run_has_its_configuration_its_log_folder_and_one_event(
 
 @pytest.mark.parametrize("gpus", [2, "auto", (0, 3), (1,)])
 def test_the_configuration_survives_being_written(gpus: object, home: Path) -> None:
-    values = {"data": "d.jsonl", "model": "m", "gpus": gpus, "output": "/results/out", "max_rejected": "5%", "r": 8}
+    values = {
+        "data": "d.jsonl",
+        "model": "m",
+        "gpus": gpus,
+        "output": "/results/out",
+        "max_rejected": "5%",
+        "r": 8,
+    }
     lora = {"lora": {"r": values.pop("r"), "target_modules": "q_proj,v_proj"}}
     config = OpenSlothConfig.of({**values, **lora})
     assert RunDirectory.create(config).config() == config.resolved()

@@ -1,11 +1,11 @@
-"""Imports without the garbage collector."""
+"""The pause of the garbage collector."""
 
 import gc
 from collections.abc import Iterator
 
 import pytest
 
-from opensloth_core.launch.imports import in_one_go
+from opensloth_core.launch.gc_pause import gc_paused
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def test_nothing_is_collected_within_and_what_is_there_never_again() -> None:
     collections: list[str] = []
     gc.callbacks.append(lambda phase, info: collections.append(phase))
     try:
-        with in_one_go():
+        with gc_paused():
             kept = [[] for _ in range(10_000)]  # type: ignore[var-annotated]
             assert not gc.isenabled() and not collections
     finally:
@@ -31,7 +31,7 @@ def test_nothing_is_collected_within_and_what_is_there_never_again() -> None:
 
 
 def test_an_import_that_fails_leaves_the_collector_on() -> None:
-    with pytest.raises(ImportError), in_one_go():
+    with pytest.raises(ImportError), gc_paused():
         import opensloth_core.nothing  # type: ignore[import-not-found]  # noqa: F401
     assert gc.isenabled()
 
@@ -39,7 +39,7 @@ def test_an_import_that_fails_leaves_the_collector_on() -> None:
 def test_who_has_it_off_keeps_it_off() -> None:
     gc.disable()
     try:
-        with in_one_go():
+        with gc_paused():
             pass
         assert not gc.isenabled()
     finally:

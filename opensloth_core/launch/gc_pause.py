@@ -1,6 +1,7 @@
-"""Imports large libraries without the garbage collector, which goes through all of them again and again.
+"""Pauses Python's garbage collector where many objects come to stay.
 
-It took an eighth of what a rank imports, and a fifth of Prefect's server.
+It goes through them again and again, and finds nothing: an eighth of what a rank's imports take, and a sixth
+of the start of Prefect's server with a new database.
 """
 
 import gc
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def in_one_go() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Within, nothing is collected; afterwards, no collection looks at what is there by then."""
     if not gc.isenabled():
         yield
