@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from opensloth_core.launch.gc_pause import gc_paused
 from opensloth_core.models.tiny import CHATML as CHATML
 from opensloth_core.models.tiny import write_tiny_model
 from tests.prefect_server import prefect_server
@@ -26,6 +27,13 @@ settings.register_profile("search", max_examples=1000, **_AT_ANY_SPEED)
 settings.load_profile("same")
 
 COLOURS = ["red", "green", "blue", "yellow", "white", "black", "brown", "grey"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Imports of the tests, and thousands of tests, come to stay."""
+    with gc_paused():
+        return (yield)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -26,7 +26,7 @@ from tests.flows.retraining_server import (
     wait_for,
 )
 
-INTERVAL_SECONDS = 20.0
+INTERVAL_SECONDS = 30.0
 SETTINGS = {
     "gpus": 1,
     "max_seq_length": 192,

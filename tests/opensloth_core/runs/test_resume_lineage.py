@@ -21,6 +21,7 @@ from opensloth_core import run_training
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.events import read_events
 from opensloth_core.training.checkpoint.manifest import newest_whole
+from tests.warm.ranks import use_warm_ranks
 
 NUM_STEPS, SAVE_STEPS = 24, 4
 
@@ -43,14 +44,17 @@ ATTEMPT_SECONDS = 250
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_run_killed_at_any_moment_and_resumed_ends_in_the_same_adapter(
-    tiny_model_dir: Path, chat_data: Path, home: Path, two_cores: None
+    tiny_model_dir: Path, chat_data: Path, home: Path, two_cores: None, warm_python: Path
 ) -> None:
     seed = random.randrange(10**6)
     print(f"seed of the kills: {seed}")
     draw = random.Random(seed)
     settings = {"data": str(chat_data), "model": str(tiny_model_dir), **SETTINGS}
 
-    undisturbed = run_training(settings)
+    # Nobody kills the first run and the last attempt; their ranks have one thread each, as the others.
+    with pytest.MonkeyPatch.context() as patch:
+        use_warm_ranks(warm_python, patch)
+        undisturbed = run_training(settings)
     expected = losses_of(undisturbed.run_dir)
     assert sorted(expected) == list(range(1, NUM_STEPS + 1))
 
@@ -63,7 +67,9 @@ def test_a_run_killed_at_any_moment_and_resumed_ends_in_the_same_adapter(
         lambda settings: kill_driver_when(settings, is_saving_its_result),
     ):
         assert kill({**settings, "resume": "auto"}).path == run.path
-    ended = run_training(settings, resume="auto")
+    with pytest.MonkeyPatch.context() as patch:
+        use_warm_ranks(warm_python, patch)
+        ended = run_training(settings, resume="auto")
 
     assert ended.run_dir == run.path
     resumed = resumed_steps(run)
@@ -139,7 +145,8 @@ def is_saving_its_result(run: RunDirectory) -> bool:
 
 
 DRIVER = """
-import json, sys
+import json, os, sys
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])  # so that each of two ranks has one thread
 from opensloth_core import run_training
 from opensloth_core.errors import OpenSlothError
 settings = json.loads(sys.argv[1])
