@@ -1,15 +1,18 @@
-"""SIGTERM and SIGINT ask a run to end: they cancel its task, which ends its processes and says so."""
+"""SIGTERM and SIGINT ask a run to end: they cancel its task, which ends its processes and says so.
+
+Twice counts once, since a second cancellation would cut short what the first one has begun.
+"""
 
 import asyncio
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_interrupted: ContextVar["asyncio.Task[Any] | None"] = ContextVar("interrupted", default=None)
+_cancel: ContextVar[Callable[[], None] | None] = ContextVar("cancel", default=None)
 
 
 @contextmanager
@@ -23,13 +26,13 @@ def signals_cancel() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    loop, token = asyncio.get_running_loop(), _interrupted.set(asyncio.current_task())
+    loop, token = asyncio.get_running_loop(), _cancel.set(_once(asyncio.current_task()))
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     take_signals_back()
     try:
         yield
     finally:
-        _interrupted.reset(token)
+        _cancel.reset(token)
         for number, handler in before.items():
             loop.remove_signal_handler(number)
             signal.signal(number, handler)
@@ -37,7 +40,21 @@ def signals_cancel() -> Iterator[None]:
 
 def take_signals_back() -> None:
     """Have signals cancel that task again, where somebody took them since: Prefect does for each subflow."""
-    task = _interrupted.get()
-    if task is not None:
+    cancel = _cancel.get()
+    if cancel is not None:
         for number in _SIGNALS:
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+            asyncio.get_running_loop().add_signal_handler(number, cancel)
+
+
+def _once(task: "asyncio.Task[Any] | None") -> Callable[[], None]:
+    """What cancels a task when it is called for the first time."""
+    assert task is not None, "called in a coroutine"
+    cancelled = False
+
+    def cancel() -> None:
+        nonlocal cancelled
+        if not cancelled:
+            cancelled = True
+            task.cancel()
+
+    return cancel

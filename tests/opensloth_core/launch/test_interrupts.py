@@ -45,3 +45,37 @@ def test_a_signal_cancels_and_handlers_are_put_back(case: str, number: signal.Si
         check=False,
     )
     assert done.stdout == "cancelled True\n", done.stderr
+
+
+AGAIN = """
+import asyncio, os, signal
+from opensloth_core.launch.interrupts import signals_cancel
+
+async def main():
+    with signals_cancel():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(30)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(0.1)
+            print("cleaned up")
+
+try:
+    asyncio.run(main())
+except asyncio.CancelledError:
+    print("cancelled")
+"""
+
+
+def test_further_signals_do_not_cut_short_what_the_first_has_begun() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AGAIN],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        timeout=30,
+        check=False,
+    )
+    assert done.stdout == "cleaned up\ncancelled\n", done.stderr
