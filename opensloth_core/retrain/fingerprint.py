@@ -15,7 +15,8 @@ from typing import Any, Self
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.data.read.fingerprint import input_digest
 from opensloth_core.data.read.inputs import find_inputs
-from opensloth_core.store.digest import parts_digest
+from opensloth_core.rewards.user import source_file
+from opensloth_core.store.digest import file_digest, parts_digest
 from opensloth_core.store.digest_memory import remembered_digest
 from opensloth_core.training.checkpoint.made_with import SHAPE_NOTHING, all_settings
 
@@ -71,6 +72,7 @@ def source_fingerprint(config: OpenSlothConfig, judged_by: Mapping[str, Any]) ->
     settings = {
         **{name: value for name, value in all_settings(config).items() if name not in _BESIDE_THE_MODEL},
         **judged_by,
+        **_reward_digests(config),
     }
     return SourceFingerprint(
         data=input_digest(files, file_digest=remembered_digest)[:_DIGITS],
@@ -79,3 +81,11 @@ def source_fingerprint(config: OpenSlothConfig, judged_by: Mapping[str, Any]) ->
         num_files=len(files),
         size_bytes=sum(file.size_bytes for file in files),
     )
+
+
+def _reward_digests(config: OpenSlothConfig) -> dict[str, str]:
+    """Digests of the user's own rewards by name: other code under the same name scores otherwise."""
+    if config.method != "grpo":
+        return {}
+    files = {f"reward {choice.name}": source_file(choice.name) for choice in config.grpo.reward}
+    return {name: file_digest(path) for name, path in files.items() if path is not None}

@@ -53,6 +53,28 @@ def load_user_reward(name: str) -> Reward:
     return Reward(name, score, (), lines[0] if lines else f"the user's own, in {module.__file__}")
 
 
+def source_file(name: str) -> Path | None:
+    """The file that a user's own reward is in, which is not run; None where there is none, and for ours.
+
+    What that file imports is not looked for.
+    """
+    module_name, colon, _ = name.partition(":")
+    if not colon:
+        return None
+    path = _path_in_home(module_name)
+    if path.is_file():
+        return path
+    try:
+        spec = importlib.util.find_spec(module_name)
+    except (ImportError, ValueError):  # which loading it will say
+        return None
+    return Path(spec.origin) if spec is not None and spec.has_location and spec.origin else None
+
+
+def _path_in_home(module_name: str) -> Path:
+    return home_dir().joinpath("rewards", *module_name.split(".")).with_suffix(".py")
+
+
 def _check_own(name: str, module: ModuleType, function: Any) -> None:
     """Allowing a module does not allow all that it imports.
 
@@ -70,8 +92,7 @@ def _check_own(name: str, module: ModuleType, function: Any) -> None:
 
 
 def _load_file(name: str, module_name: str) -> ModuleType | None:
-    folder = home_dir() / "rewards"
-    path = folder.joinpath(*module_name.split(".")).with_suffix(".py")
+    folder, path = home_dir() / "rewards", _path_in_home(module_name)
     if not path.is_file():
         return None
     real = path.resolve()
@@ -96,9 +117,9 @@ def _load_module(name: str, module_name: str) -> ModuleType:
     prefixes = [part.strip() for part in os.environ.get(MODULES_VARIABLE, "").split(",") if part.strip()]
     # A prefix ends where a dotted part ends, so that allowing `torch` does not allow `torchvision`.
     if not any(f"{module_name}.".startswith(f"{prefix.rstrip('.')}.") for prefix in prefixes):
-        file = home_dir().joinpath("rewards", *module_name.split(".")).with_suffix(".py")
         raise ConfigError(
-            f"reward {name}: the module {module_name} is not allowed to score; put it at {file}, or set "
+            f"reward {name}: the module {module_name} is not allowed to score; put it at "
+            f"{_path_in_home(module_name)}, or set "
             f"{MODULES_VARIABLE}={','.join([*prefixes, module_name])}{more_in_readme('Rewards')}"
         )
     try:

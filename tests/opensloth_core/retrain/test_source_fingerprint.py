@@ -72,6 +72,27 @@ def test_settings_that_shape_or_judge_the_model_count_and_others_do_not(source: 
     assert not source_fingerprint(config, {**JUDGED_BY, "min_improvement": 0.5}).is_same(before)
 
 
+def test_another_reward_under_the_same_name_is_new(
+    source: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_home, installed = home / "rewards" / "mine.py", tmp_path / "site" / "bought" / "rewards.py"
+    for path in (in_home, installed):
+        path.parent.mkdir(parents=True)
+        path.write_text("raise AssertionError('it is looked at, and not run')\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+
+    def now() -> SourceFingerprint:
+        return found(source, method="grpo", grpo={"reward": "mine:polite,bought.rewards:short=0.5,length"})
+
+    before = now()
+    assert now() == before
+    for path in (in_home, installed):
+        path.write_text(path.read_text() + "\n")
+        after = now()
+        assert not after.is_same(before) and after.data == before.data
+        before = after
+
+
 def test_it_is_read_back_from_what_is_kept_and_nothing_else_is(source: Path) -> None:
     before = found(source, seed=7)
     read = SourceFingerprint.parse(str(before))
