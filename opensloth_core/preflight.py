@@ -22,6 +22,7 @@ from opensloth_core.data.read.input_file import InputFile
 from opensloth_core.data.read.inputs import find_inputs
 from opensloth_core.doctor.finding import Finding
 from opensloth_core.errors import OpenSlothError
+from opensloth_core.expanded import expanded
 from opensloth_core.launch.devices import visible_gpus, wanted_devices
 from opensloth_core.models.locate import check_model
 from opensloth_core.models.present import has_tokenizer, present_folder
@@ -222,7 +223,7 @@ def _check_model_of_data(config: DatasetPrepConfig) -> None:
 
 def _check_tokenizer(model: str, folder: Path, adapter: Path | None) -> None:
     # Of a hub model only the configuration may be here yet.
-    if Path(model).expanduser().absolute() != folder or (adapter is not None and has_tokenizer(adapter)):
+    if expanded(model).absolute() != folder or (adapter is not None and has_tokenizer(adapter)):
         return
     check_tokenizer(folder)
 

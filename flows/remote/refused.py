@@ -1,13 +1,12 @@
 """What is not submitted to a server."""
 
-from pathlib import Path
-
 from opensloth_core.config.concealed import is_concealed
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.data.read.hub import HubId
 from opensloth_core.data.read.inputs import find_inputs
 from opensloth_core.data.read.place import is_url
 from opensloth_core.errors import ConfigError
+from opensloth_core.expanded import expanded
 from opensloth_core.runs.absolute_paths import GLOB
 
 
@@ -32,6 +31,6 @@ def refuse_missing(config: DatasetPrepConfig) -> None:
         DataError: neither a file nor a folder, nor what could be the name of a data set of the hub.
     """
     names = [one for one in config.data if not is_url(one) and not GLOB & set(one)]
-    missing = [one for one in names if HubId.parse(one) is None and not Path(one).expanduser().exists()]
+    missing = [one for one in names if HubId.parse(one) is None and not expanded(one).exists()]
     if missing:
         find_inputs(missing[:1], None)

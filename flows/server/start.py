@@ -22,6 +22,7 @@ from flows.server.record import (
 )
 from opensloth_core.checks.roots import OUTPUT_ROOTS_VARIABLE, ROOTS_VARIABLE
 from opensloth_core.errors import ConfigError, StoreError, TrainingError
+from opensloth_core.expanded import expanded
 from opensloth_core.store.file_lock import lock_file
 from opensloth_core.store.home import home_dir
 
@@ -100,7 +101,7 @@ def _start(wanted: Wanted, locks: list[int]) -> ServerRecord:
     for name, value in {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}.items():
         environment.setdefault(name, value)
     if home := environment.get("PREFECT_HOME"):  # the keeper has another working directory
-        environment["PREFECT_HOME"] = str(Path(home).expanduser().absolute())
+        environment["PREFECT_HOME"] = str(expanded(home).absolute())
     process = os.getpid()
     write_record(
         ServerRecord(
@@ -157,7 +158,7 @@ def _database_lock() -> int:
     Raises:
         ConfigError: the server of another home uses it.
     """
-    prefect_home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect").expanduser()
+    prefect_home = expanded(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")
     path = prefect_home / "opensloth-server.lock"
     try:
         prefect_home.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from opensloth_core.checks.roots import check_output_path
 from opensloth_core.errors import ConfigError
+from opensloth_core.expanded import expanded
 
 
 def check_output(name: str, folder: Path) -> None:
@@ -14,6 +15,11 @@ def check_output(name: str, folder: Path) -> None:
     Raises:
         ConfigError: why it cannot be had.
     """
+    folder = expanded(folder)
+    if str(folder).startswith("~"):
+        raise ConfigError(
+            f"{name} {folder}: there is no user {folder.parts[0][1:]}; give the folder's whole path"
+        )
     check_output_path(name, folder)
     try:
         _check_output(name, folder)

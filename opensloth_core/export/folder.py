@@ -11,6 +11,7 @@ from pathlib import Path
 
 from opensloth_core.checks.outputs import check_output
 from opensloth_core.errors import ConfigError, StoreError
+from opensloth_core.expanded import expanded
 from opensloth_core.export.result import Result
 from opensloth_core.store.durable import make_folder, publish_folder
 from opensloth_core.store.home import home_dir
@@ -25,7 +26,7 @@ def export_folder(result: Result, kind: str, output: Path | None) -> Path:
         ConfigError: it holds something, or cannot be written.
     """
     folder = output or home_dir() / "exports" / f"{result.name}-{kind}"
-    folder = folder.expanduser().absolute()
+    folder = expanded(folder).absolute()
     check_output("output", folder)
     return folder
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from opensloth_core.errors import ConfigError, ModelError
+from opensloth_core.expanded import expanded
 from opensloth_core.export.folder import check_room, export_folder, published
 from opensloth_core.export.merged import weights_bytes, write_whole
 from opensloth_core.export.result import Result, fetched
@@ -65,7 +66,7 @@ def find_converter() -> list[str]:
     """
     llama_cpp = os.environ.get(VARIABLE, "").strip()
     if llama_cpp:
-        script = Path(llama_cpp).expanduser() / SCRIPT
+        script = expanded(llama_cpp) / SCRIPT
         if not script.is_file():
             raise ConfigError(f"{VARIABLE} {llama_cpp}: has no {SCRIPT}; set it to a clone of llama.cpp")
         return [sys.executable, str(script)]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from opensloth_core.errors import ConfigError, ModelError, StoreError
+from opensloth_core.expanded import expanded
 from opensloth_core.export.merged import Dtype, write_whole
 from opensloth_core.export.result import Result, fetched
 from opensloth_core.models.adapter import CONFIG_FILE, NOTE_FILE, read_adapter
@@ -94,7 +95,7 @@ def push(
 def _hub_base(result: Result, base: str | None) -> str:
     """The base model of an adapter as others can find it."""
     base = base or read_adapter(result.folder).base
-    if Path(base).expanduser().is_dir() or "/" not in base or base.startswith(("/", ".", "~")):
+    if expanded(base).is_dir() or "/" not in base or base.startswith(("/", ".", "~")):
         raise ModelError(
             f"{result.folder}: its base model {base} is not on the hub, so nobody could use it alone; "
             "push the whole model with --what merged, or name the base on the hub with --model org/name"

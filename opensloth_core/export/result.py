@@ -6,6 +6,7 @@ from pathlib import Path
 
 from opensloth_core.checks.weights import check_weights
 from opensloth_core.errors import ModelError
+from opensloth_core.expanded import expanded
 from opensloth_core.models.adapter import is_adapter
 from opensloth_core.models.fit import check_fit
 from opensloth_core.models.locate import model_folder
@@ -54,7 +55,7 @@ def find_result(which: str) -> Result:
     promoted = _promoted(which) if which != LAST and is_name(which) else None
     if promoted is not None:
         return Result(which, promoted, None)
-    folder = Path(which).expanduser().absolute()
+    folder = expanded(which).absolute()
     if which != LAST and folder.is_dir() and not _is_run(folder):
         return _in_folder(folder)
     if which != LAST and _is_run(folder):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from opensloth_core.errors import ModelError
+from opensloth_core.expanded import expanded
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
@@ -56,7 +57,7 @@ def read_adapter(folder: Path) -> Adapter:
     Raises:
         ModelError: there is none, it is not whole, or it is none of the kind that can be trained on.
     """
-    folder = folder.expanduser().absolute()
+    folder = expanded(folder).absolute()
     try:
         if not folder.is_dir():
             found = "not an adapter's folder but a file" if folder.exists() else "no such adapter folder"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from opensloth_core.checks.roots import check_model_path, may_read_model
 from opensloth_core.errors import ModelError
+from opensloth_core.expanded import expanded
 from opensloth_core.hub import is_hub_known
 from opensloth_core.models.embedded import EMBEDDED, embedded_model_dir
 from opensloth_core.registry.current_link import resolved
@@ -44,7 +45,7 @@ def local_folder(model: str) -> Path | None:
 
 
 def _local_folder(model: str) -> Path | None:
-    folder = resolved(Path(model).expanduser())
+    folder = resolved(expanded(model))
     only_a_folder = folder.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1
     if not only_a_folder and not may_read_model(folder):
         return None

@@ -10,6 +10,7 @@ from opensloth_core.checks.roots import check_model_path, may_read_model
 from opensloth_core.checks.weights import check_weights
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError, ModelError
+from opensloth_core.expanded import expanded
 from opensloth_core.models.adapter import Adapter, is_adapter, read_adapter
 from opensloth_core.models.embedded import EMBEDDED
 from opensloth_core.models.fit import check_fit
@@ -88,10 +89,10 @@ def find_start(model: str, pretrained_lora: Path | None = None) -> Start:
         adapter = read_adapter(folder)
         return Start(_base(adapter), adapter)
     # A name that can mean a folder only, and does not, is refused by whoever looks for the model.
-    named = model if folder is None or folder == Path(model).expanduser().absolute() else str(folder)
+    named = model if folder is None or folder == expanded(model).absolute() else str(folder)
     if pretrained_lora is None:
         return Start(named, None)
-    check_model_path(f"pretrained_lora {pretrained_lora}", pretrained_lora.expanduser())
+    check_model_path(f"pretrained_lora {pretrained_lora}", expanded(pretrained_lora))
     return Start(named, read_adapter(_result(pretrained_lora)))
 
 
@@ -172,7 +173,7 @@ def _folder(model: str) -> Path | None:
     """The folder a name means, of a run that of its result; None where there is none of that name."""
     if model == EMBEDDED:
         return None
-    if not may_read_model(Path(model).expanduser()):
+    if not may_read_model(expanded(model)):
         return None
     folder = _result(Path(model))
     return folder if folder.is_dir() else None
@@ -181,11 +182,11 @@ def _folder(model: str) -> Path | None:
 def _result(folder: Path) -> Path:
     try:
         # Once, so that a run knows which version it starts from.
-        folder = resolved(folder.expanduser().absolute())
+        folder = resolved(expanded(folder).absolute())
         found = result_folder(folder)
         found.stat()
     except (FileNotFoundError, NotADirectoryError):
-        return folder.expanduser().absolute()
+        return expanded(folder).absolute()
     except OSError as err:
         raise ModelError(f"{folder}: cannot be read: {err.strerror}") from err
     return found
@@ -195,7 +196,7 @@ def _base(adapter: Adapter) -> str:
     """The base model of an adapter, by the first of its names that can be followed."""
     names = [name for name in dict.fromkeys((adapter.base, adapter.base_dir)) if name]
     for name in names:
-        if name == EMBEDDED or Path(name).expanduser().is_dir() or _may_be_hub_id(name):
+        if name == EMBEDDED or expanded(name).is_dir() or _may_be_hub_id(name):
             return name
     looked = f"there is no folder {' or '.join(names)}" if names else "the adapter does not name it"
     raise ModelError(
@@ -211,7 +212,7 @@ def _may_be_hub_id(name: str) -> bool:
 def _is_own_base(adapter: Adapter, model: str, model_dir: Path) -> bool:
     if model in (adapter.base, adapter.base_dir):
         return True
-    folders = (Path(name).expanduser() for name in (adapter.base, adapter.base_dir) if name)
+    folders = (expanded(name) for name in (adapter.base, adapter.base_dir) if name)
     return any(folder.is_dir() and folder.samefile(model_dir) for folder in folders)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from opensloth_core.data.read.place import is_url
+from opensloth_core.expanded import expanded
 from opensloth_core.registry.names import check_name, models_root
 from opensloth_core.registry.records import PromotionRecord, Version
 from opensloth_core.store.remote.lease import TIMING, Timing
@@ -130,4 +131,4 @@ def open_registry(
     from opensloth_core.registry.local_registry import LocalRegistry
 
     folder = Path(place.partition("://")[2] if is_url(place) else place)
-    return LocalRegistry(name, folder.expanduser().absolute())
+    return LocalRegistry(name, expanded(folder).absolute())

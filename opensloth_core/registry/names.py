@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from opensloth_core.errors import ConfigError
+from opensloth_core.expanded import expanded
 from opensloth_core.store.home import home_dir
 
 VARIABLE = "OPENSLOTH_MODELS"
@@ -57,7 +58,7 @@ def models_root() -> str:
 def local_models_root() -> Path | None:
     """The folder that models are kept in; None where they are in a remote store."""
     root = models_root().removeprefix("file://").removeprefix("local://")
-    return None if "://" in root else Path(root).expanduser()
+    return None if "://" in root else expanded(root)
 
 
 def new_id(ids: Iterable[str]) -> str:

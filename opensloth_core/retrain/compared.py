@@ -1,10 +1,10 @@
 """Whether a new model can be compared with the version in use, and on which rows."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError
+from opensloth_core.expanded import expanded
 from opensloth_core.models.start import find_start
 from opensloth_core.registry.records import Version
 from opensloth_core.retrain.fingerprint import SourceFingerprint
@@ -69,5 +69,5 @@ def earlier_rows(current: Version | None, config: OpenSlothConfig, say: Callable
 def _is_same_model(one: str, other: str) -> bool:
     if one == other:
         return True
-    folders = [Path(name).expanduser() for name in (one, other)]
+    folders = [expanded(name) for name in (one, other)]
     return all(folder.is_dir() for folder in folders) and folders[0].samefile(folders[1])

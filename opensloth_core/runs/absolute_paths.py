@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.data.read.place import is_url
+from opensloth_core.expanded import expanded
 from opensloth_core.models.embedded import EMBEDDED
 
 Config = TypeVar("Config", bound=DatasetPrepConfig)
@@ -35,11 +36,11 @@ def _source(source: str) -> str:
 
 def _is_here(path: str) -> bool:
     try:
-        return Path(path).expanduser().exists()
+        return expanded(path).exists()
     except OSError:  # whoever reads it says why it cannot be read
         return True
 
 
 def _absolute(path: str) -> str:
     # Without following links: who opened a folder for runs opened it under this name.
-    return os.path.normpath(Path(path).expanduser().absolute())
+    return os.path.normpath(expanded(path).absolute())

@@ -23,6 +23,7 @@ from typing import Any, Self
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import StoreError
+from opensloth_core.expanded import expanded
 from opensloth_core.models.adapter import is_adapter
 from opensloth_core.runs.absolute_paths import with_absolute_paths
 from opensloth_core.runs.events import EventLog, read_events
@@ -248,7 +249,7 @@ def _without_effect(config: DatasetPrepConfig) -> dict[str, Any]:
 def _goes_on_with_an_adapter(config: OpenSlothConfig) -> bool:
     if config.pretrained_lora is not None or config.merge_lora:
         return not config.merge_lora
-    folder = Path(config.model).expanduser()
+    folder = expanded(config.model)
     try:
         return is_adapter(folder) or is_adapter(RunDirectory(folder).adapter_dir)
     except OSError:  # preflight says what is wrong with it

@@ -1,9 +1,9 @@
 """The run that a person names."""
 
 import re
-from pathlib import Path
 
 from opensloth_core.errors import ConfigError
+from opensloth_core.expanded import expanded
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.listing import newest_first
 from opensloth_core.store.home import home_dir
@@ -23,7 +23,7 @@ def named_run(which: str) -> RunDirectory:
     Raises:
         ConfigError: no run is called so, or several begin so.
     """
-    folder = Path(which).expanduser().absolute()
+    folder = expanded(which).absolute()
     for path in (home_dir() / "runs" / which, folder):
         if which and RunDirectory(path).config_path.is_file():
             return RunDirectory(path)

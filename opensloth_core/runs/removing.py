@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from opensloth_core.errors import ConfigError, StoreError
+from opensloth_core.expanded import expanded
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.find import last_state
 from opensloth_core.runs.history import STARTING_SECONDS
@@ -151,7 +152,7 @@ def _links(folder: Path, depth: int) -> Iterator[Path]:
 
 def _is_in(place: str, folder: Path) -> bool:
     try:
-        return Path(place).expanduser().resolve().is_relative_to(folder)
+        return expanded(place).resolve().is_relative_to(folder)
     except (OSError, RuntimeError):  # a name that is no path, or links that go round
         return False
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from opensloth_core.checks.roots import is_confined, is_run_name
 from opensloth_core.errors import ModelError
+from opensloth_core.expanded import expanded
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.events import read_events
 from opensloth_core.store.home import home_dir
@@ -21,7 +22,7 @@ def named_result(name: str) -> Path:
     if is_confined() and not is_run_name(name):
         raise ModelError(f"{name}: give the name of a run of this server, without a folder")
     own = home_dir() / "runs" / name
-    for folder in (own,) if is_confined() else (Path(name).expanduser().absolute(), own):
+    for folder in (own,) if is_confined() else (expanded(name).absolute(), own):
         try:
             if _is_run(folder):
                 return result_folder(folder)

@@ -13,6 +13,7 @@ from pydantic import ConfigDict
 
 from opensloth_core.checks.roots import is_confined
 from opensloth_core.errors import ConfigError
+from opensloth_core.expanded import expanded
 from opensloth_core.store.artifact import MANIFEST, Manifest, ManifestError, read_manifest
 from opensloth_core.store.home import home_dir
 
@@ -73,7 +74,7 @@ def prepared_folder(called: str) -> Path:
     Raises:
         ConfigError: there is none, or several keys begin so.
     """
-    path = Path(called).expanduser()
+    path = expanded(called)
     if path.name == MANIFEST:
         path = path.parent
     if path.is_dir() and not is_confined():

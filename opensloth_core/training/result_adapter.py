@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from opensloth_core.expanded import expanded
 from opensloth_core.models.adapter import CONFIG_FILE, write_note
 from opensloth_core.models.embedded import EMBEDDED
 from opensloth_core.runs.directory import Launch
@@ -19,7 +20,7 @@ def save_adapter(model: Any, folder: Path, launch: Launch) -> None:
     machine may lack. Our note beside it says what the user called it, so that "embedded" is found anywhere.
     """
     base_model = launch.base_model or launch.model_dir
-    is_hub_id = base_model != EMBEDDED and not Path(base_model).expanduser().is_dir()
+    is_hub_id = base_model != EMBEDDED and not expanded(base_model).is_dir()
     loadable = base_model if is_hub_id else launch.model_dir
     model.save_pretrained(folder, selected_adapters=[_TRAINED])
     path = folder / CONFIG_FILE

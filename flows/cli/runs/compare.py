@@ -4,7 +4,6 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from flows.cli.cache.answer import answered, terminal_width
@@ -12,6 +11,7 @@ from flows.cli.runs.chart import COLOURS, RESET, chart
 from flows.cli.runs.comparison import ComparedRun, differing_settings, differing_versions, results
 from flows.cli.runs.ls import as_record
 from opensloth_core.errors import ConfigError, StoreError
+from opensloth_core.expanded import expanded
 from opensloth_core.runs.history import summary
 from opensloth_core.runs.named import named_run
 from opensloth_core.runs.report.record import read_record
@@ -117,7 +117,7 @@ def _write_files(
     for name, content in contents.items():
         if name is None:
             continue
-        path = Path(name).expanduser()
+        path = expanded(name)
         try:
             path.write_bytes(content)
         except OSError as err:

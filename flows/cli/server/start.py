@@ -1,13 +1,13 @@
 """`os-train server start`."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.cli.cache.answer import answered
 from flows.cli.server.words import facts, other_server, print_facts
 from flows.server.record import ServerRecord
 from opensloth_core.errors import ConfigError
+from opensloth_core.expanded import expanded
 from opensloth_core.runs.report.numbers import duration
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _start(wanted: "Wanted", is_port_given: bool) -> int:
 def _opened(flag: str, place: str) -> str:
     if "://" in place:
         return place
-    folder = Path(place).expanduser().absolute()
+    folder = expanded(place).absolute()
     if not folder.is_dir():
         raise ConfigError(f"{flag} {place}: no such folder")
     if ":" in str(folder):

@@ -1,9 +1,9 @@
 """Which remote store `OPENSLOTH_STORE` names, and the objects in it."""
 
 import os
-from pathlib import Path
 
 from opensloth_core.data.read.place import is_url, shown
+from opensloth_core.expanded import expanded
 from opensloth_core.store.remote.objects import Objects
 from opensloth_core.store.remote.reaching import RemoteStoreError, reaching
 
@@ -28,7 +28,7 @@ def open_objects(url: str) -> Objects:
     if not is_url(url) or url.startswith(_LOCAL):
         from opensloth_core.store.remote.folder import FolderObjects
 
-        return FolderObjects(Path(url.partition("://")[2] if is_url(url) else url).expanduser().absolute())
+        return FolderObjects(expanded(url.partition("://")[2] if is_url(url) else url).absolute())
     protocol, _, path = url.partition("://")
     if "::" in url:
         raise RemoteStoreError(f"{VARIABLE} {shown(url)}: a chain of URLs cannot be a store; name one place")

@@ -29,6 +29,19 @@ def test_an_output_below_a_file(name: str, refused: Refused, data: Path) -> None
 
 
 @OUTPUTS
+def test_an_output_of_nobody_and_one_in_the_own_home(
+    name: str, refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert refused(ConfigError, **{name: "~no-user/out"}) == (
+        f"{name} ~no-user/out: there is no user no-user; give the folder's whole path"
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert refused(ConfigError, **{name: "~"}) == (
+        f"{name} {tmp_path}: the folder is not empty; give a new or empty one"
+    )
+
+
+@OUTPUTS
 def test_an_output_that_holds_something(name: str, refused: Refused, tmp_path: Path) -> None:
     assert refused(ConfigError, **{name: str(tmp_path)}) == (
         f"{name} {tmp_path}: the folder is not empty; give a new or empty one"

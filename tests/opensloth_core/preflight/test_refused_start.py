@@ -11,6 +11,7 @@ Refused = Callable[..., str]
 def test_an_unknown_model_folder(refused: Refused) -> None:
     assert refused(ModelError, model="./no/model") == "model ./no/model: no such model folder"
     assert refused(ModelError, model="/no/model") == "model /no/model: no such model folder"
+    assert refused(ModelError, model="~no-user/model") == "model ~no-user/model: no such model folder"
 
 
 def test_a_folder_that_is_no_model(refused: Refused, tmp_path: Path) -> None:
