@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from opensloth_core.chat.model import ChatModel, Message, Sampling
+from opensloth_core.chat.model import Answer, ChatModel, Message, Sampling
 
 OnText = Callable[[str], None]
 
@@ -17,12 +17,12 @@ class Conversation:
         self._system: str | None = None
         self._turns: list[Message] = []
 
-    def ask(self, text: str, on_text: OnText = lambda text: None) -> str:
+    def ask(self, text: str, on_text: OnText = lambda text: None) -> Answer:
         """Say something and get the answer; see `ChatModel.answer`."""
         turns = [*self._turns, {"role": "user", "content": text}]
         system = [{"role": "system", "content": self._system}] if self._system else []
         answer = self._model.answer([*system, *turns], self._sampling, on_text, self._without_adapter)
-        self._turns = [*turns, {"role": "assistant", "content": answer}]
+        self._turns = [*turns, {"role": "assistant", "content": answer.text}]
         return answer
 
     @property

@@ -23,6 +23,16 @@ class Sampling:
     max_tokens: int
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a model said."""
+
+    text: str
+    num_tokens: int
+    is_cut: bool
+    """Whether it came to no end of its own within the most tokens it may have."""
+
+
 class ChatModel:
     """A model with its tokenizer; with an adapter, both what it says with and without it."""
 
@@ -84,7 +94,7 @@ class ChatModel:
         sampling: Sampling,
         on_text: Callable[[str], None] = lambda text: None,
         without_adapter: bool = False,
-    ) -> str:
+    ) -> Answer:
         """The next turn of a conversation.
 
         Args:
@@ -117,7 +127,12 @@ class ChatModel:
                 f"the conversation has {num_prompt:,} tokens, for which {self._model.device} has not enough "
                 "memory; free some, or give --device cpu"
             ) from err
-        return str(self._tokenizer.decode(output_ids_BT[0, num_prompt:], skip_special_tokens=True)).strip()
+        answer_T = output_ids_BT[0, num_prompt:]
+        return Answer(
+            text=str(self._tokenizer.decode(answer_T, skip_special_tokens=True)).strip(),
+            num_tokens=len(answer_T),
+            is_cut=int(answer_T[-1]) not in self._stops,
+        )
 
     def _prompt(self, messages: list[Message]) -> Any:
         from jinja2 import TemplateError

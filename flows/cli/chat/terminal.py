@@ -10,6 +10,7 @@ from typing import TextIO
 
 from flows.cli.run import Terminated
 from opensloth_core.chat.conversation import Conversation
+from opensloth_core.chat.model import Answer
 from opensloth_core.errors import ConfigError, OpenSlothError
 
 PROMPT = "> "
@@ -57,11 +58,13 @@ class Talk:
             try:
                 question.encode()
                 answers = [self._alone(voice, question) for voice in self._voices]
+                for answer in answers:
+                    _note_cut(answer, f"line {number}: ")
             except UnicodeEncodeError as err:
                 raise ConfigError(f"line {number}: not UTF-8; convert it, as with iconv") from err
             except ConfigError as err:
                 raise ConfigError(f"line {number}: {err}") from err
-            print("\t".join(answers), flush=True)
+            print("\t".join(" ".join(answer.text.split()) for answer in answers), flush=True)
 
     def with_person(self) -> None:
         """Talk until /quit or Ctrl-D."""
@@ -118,15 +121,21 @@ class Talk:
             voice.conversation.rewind(num_turns)
 
     @staticmethod
-    def _alone(voice: Voice, question: str) -> str:
+    def _alone(voice: Voice, question: str) -> Answer:
         voice.conversation.reset()
-        return " ".join(voice.conversation.ask(question).split())
+        return voice.conversation.ask(question)
 
     def _stream(self, voice: Voice, text: str) -> None:
         if len(self._voices) > 1:
             print(f"{voice.name}: ", end="", flush=True)
-        voice.conversation.ask(text, lambda piece: print(piece, end="", flush=True))
+        answer = voice.conversation.ask(text, lambda piece: print(piece, end="", flush=True))
         print(flush=True)
+        _note_cut(answer)
+
+
+def _note_cut(answer: Answer, place: str = "") -> None:
+    if answer.is_cut:
+        _note(f"{place}cut after {answer.num_tokens:,} tokens; --max-tokens allows more")
 
 
 def _note(text: str) -> None:

@@ -71,31 +71,31 @@ def test_a_merged_model_answers_as_base_and_adapter_do_and_16_bit_is_16_bit(
 
     # The same model through the command's model: what `chat` answers.
     from opensloth_core.chat.conversation import Conversation
-    from opensloth_core.chat.model import ChatModel, Sampling
+    from opensloth_core.chat.model import Answer, ChatModel, Sampling
 
     model = ChatModel.load(fetched(find_result(run.path.name), None, silent), "cpu")
     pieces: list[str] = []
     talk = Conversation(model, Sampling(0.0, 16))
-    answer = talk.ask(QUESTION[0]["content"], pieces.append)
+    answer = talk.ask(QUESTION[0]["content"], pieces.append).text
     num_prompt = prompt["input_ids"].shape[1]
     assert answer == tokenizer.decode(spoken[1][0, num_prompt:], skip_special_tokens=True).strip()
     assert "".join(pieces).strip() == answer
     before = Conversation(model, Sampling(0.0, 16), without_adapter=True)
     assert (
-        before.ask(QUESTION[0]["content"])
+        before.ask(QUESTION[0]["content"]).text
         == tokenizer.decode(untrained[0, num_prompt:], skip_special_tokens=True).strip()
     )
-    second = talk.ask("And flag 4?")
+    second = talk.ask("And flag 4?").text
     talk.reset()
-    assert talk.ask(QUESTION[0]["content"]) == answer
-    assert talk.ask("And flag 4?") == second
+    assert talk.ask(QUESTION[0]["content"]).text == answer
+    assert talk.ask("And flag 4?").text == second
     with pytest.raises(ConfigError, match=r"the conversation has [\d,]+ tokens and the model takes 512"):
         talk.ask("word " * 600)
-    assert talk.ask("And flag 5?")  # what was refused is not part of the conversation
+    assert talk.ask("And flag 5?").text  # what was refused is not part of the conversation
 
     # On a terminal a question that one voice does not answer to the end is forgotten by both.
     class Stopped(Conversation):
-        def ask(self, text: str, on_text: object = None) -> str:
+        def ask(self, text: str, on_text: object = None) -> Answer:
             raise KeyboardInterrupt
 
     both = Talk([Voice("before", before), Voice("after", Stopped(model, Sampling(0.0, 16)))])
@@ -105,6 +105,9 @@ def test_a_merged_model_answers_as_base_and_adapter_do_and_16_bit_is_16_bit(
     both.with_person()
     assert before.num_turns == 2
     assert "it is as if you had not asked" in capsys.readouterr().err
+    # What is cut off at --max-tokens is said to be.
+    Talk([Voice("after", Conversation(model, Sampling(0.0, 2)))]).with_pipe(io.StringIO("\nHi\n"))
+    assert capsys.readouterr().err == "line 2: cut after 2 tokens; --max-tokens allows more\n"
     # From a pipe what cannot be answered is told by its line.
     with pytest.raises(ConfigError, match=r"^line 2: the conversation has"):
         Talk([Voice("after", talk)]).with_pipe(io.StringIO("Hi\n" + "word " * 600))
