@@ -1,4 +1,4 @@
-"""Reads a source as a run does and says how that ended: `python -m tests.security.read_child SOURCE`.
+"""Reads a source as a run does and says how that ended: `python -m tests.security.read_child SOURCE [once]`.
 
 One line of JSON: the error, or rows by outcome; and by how much the process grew at most.
 """
@@ -19,8 +19,8 @@ from opensloth_core.data.row import Rejected
 from opensloth_core.errors import OpenSlothError
 
 
-def read(source: str) -> dict[str, object]:
-    """Look at the input, then read and parse all of it."""
+def read(source: str, once: bool) -> dict[str, object]:
+    """Read and parse all of an input, then look at it as preflight does, unless it is read once only."""
     config = DatasetPrepConfig.of({"data": source, "model": "embedded", "max_rejected": 1.0})
     counts: Counter[str] = Counter()
     try:
@@ -29,7 +29,8 @@ def read(source: str) -> dict[str, object]:
             for raw in chunk.rows:
                 row = parse_row(raw) if isinstance(raw, RawRow) else raw
                 counts[row.reason if isinstance(row, Rejected) else "read"] += 1
-        probe(files, config)
+        if not once:
+            probe(files, config)
     except OpenSlothError as err:
         return {"error": f"{type(err).__name__}: {err}", "rows": counts}
     return {"error": None, "rows": counts}
@@ -42,5 +43,5 @@ def peak_bytes() -> int:
 
 if __name__ == "__main__":
     before = peak_bytes()
-    outcome = read(sys.argv[1])
+    outcome = read(sys.argv[1], once="once" in sys.argv[2:])
     print(json.dumps({**outcome, "grown_bytes": peak_bytes() - before}))

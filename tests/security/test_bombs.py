@@ -33,9 +33,9 @@ TOO_MUCH_MEMORY = "a batch of its rows takes more than 1024 MiB of memory"
 Outcome = dict[str, Any]
 
 
-def outcome(source: str | Path) -> Outcome:
+def outcome(source: str | Path, *words: str) -> Outcome:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.security.read_child", str(source)],
+        [sys.executable, "-m", "tests.security.read_child", str(source), *words],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
@@ -180,7 +180,9 @@ def test_a_bomb_ends_in_one_line_and_in_bounded_memory(case: str, tmp_path: Path
     name, write, expected = CASES[case]
     path = tmp_path / name
     write(path)
-    found = outcome(f"zip://*.jsonl::file://{path}" if path.suffix == ".zip" else path)
+    # A gigabyte of rows that are good takes long, and preflight reads them in the same way.
+    words = ["once"] if expected == {"read": 18} else []
+    found = outcome(f"zip://*.jsonl::file://{path}" if path.suffix == ".zip" else path, *words)
     path.unlink()
     if isinstance(expected, str):
         assert found["error"] is not None

@@ -24,8 +24,8 @@ def other_values(flag: Flag) -> list[tuple[str, object]]:
     """Texts and what they become; see above."""
     if flag.is_switch:
         return [("true", True)]
-    if flag.name in ("data_output", "output"):
-        return [("some/dir", "some/dir")]
+    if flag.name in ("data_output", "output", "pretrained_lora"):
+        return [("/some/dir", "/some/dir")]  # whole, as a run records them
     if flag.name in GIVEN:
         return GIVEN[flag.name]
     if "|" in flag.metavar:

@@ -7,6 +7,7 @@ promote TIMES   promotes so often, again where another process is at it
 """
 
 import json
+import math
 import os
 import random
 import secrets
@@ -72,26 +73,39 @@ def marks_of_link(link: Path) -> set[int]:
 
 
 def kills(root: str, folder: Path, times: int) -> dict[str, object]:
-    dice, seen, mixed, ended, longest = random.Random(7), [], 0, 0, 0.0
-    # The first is left alone, to know how long one takes here.
-    for number in range(times + 1):
+    """Later and later, within the time that one takes; whoever ends before it is killed says how long."""
+    dice, seen, mixed, killed, took = random.Random(7), [], 0, 0, math.inf
+    for number in range(5 * times):
         adapter = write_adapter(folder / f"a{number}", number, LARGE)
         began = folder / f"began-{number}"
         child = forked(lambda: promote_after(root, adapter, number, began))  # noqa: B023
         while not began.exists():
             time.sleep(0.001)
         started = time.monotonic()
-        if number > 0:
-            time.sleep((number - 0.5 * dice.random()) / times * 1.5 * longest)
+        ended = ends_within(child, (killed + dice.random()) / times * took)
+        if ended:
+            took = time.monotonic() - started
+        else:
             os.kill(child, signal.SIGKILL)
-        ended += os.WIFEXITED(os.waitpid(child, 0)[1])
-        longest = longest or time.monotonic() - started
+            os.waitpid(child, 0)
+            killed += 1
         result = folder / f"seen-{number}"
         os.waitpid(forked(lambda: result.write_text(json.dumps(look(root)))), 0)  # noqa: B023
         found = json.loads(result.read_text())
         mixed += len(found) > 1
-        seen.append(found[0])
-    return {"seen": seen, "mixed": mixed, "ended": ended}
+        seen.append([found[0], ended])
+        if killed == times:
+            break
+    return {"seen": seen, "mixed": mixed, "killed": killed}
+
+
+def ends_within(child: int, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not os.waitpid(child, os.WNOHANG)[0]:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.001)
+    return True
 
 
 def promote_after(root: str, adapter: Path, number: int, began: Path) -> None:

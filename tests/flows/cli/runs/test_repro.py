@@ -119,14 +119,14 @@ def test_missing_data_is_one_line(ran, typed, data) -> None:
 
 
 def test_a_repetition_has_the_devices_and_batches_that_the_run_came_to(write_run) -> None:
-    run = write_run(gpus="auto", output="out")
+    run = write_run(gpus="auto", output="/out")
     run.events.write("batch", batch_size=4, gradient_accumulation_steps=3, gradient_checkpointing=False)
     again = repetition(run)
     assert again.config.gpus == 2
     assert again.config.training.batch_size == 4
     assert again.config.training.gradient_accumulation_steps == 3
     assert again.config.output is None
-    assert again.left_out == ("output out: the copy of then stays",)
+    assert again.left_out == ("output /out: the copy of then stays",)
 
 
 def test_a_run_whose_data_had_a_secret_in_its_address_is_refused(write_run) -> None:
