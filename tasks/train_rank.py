@@ -4,8 +4,9 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from prefect import State, flow
 
@@ -17,6 +18,7 @@ from opensloth_core.runs.directory import RunDirectory
 from tasks.failed import failed
 from tasks.limited_lines import limited
 from tasks.run_logger import subflow_line_logger
+from tasks.show import SHOW_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +27,7 @@ logger = logging.getLogger(__name__)
 class _Outcome:
     """What became of a rank's process, for when Prefect cannot be told."""
 
-    has_begun: bool = False
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
     is_done: bool = False
     failure: OpenSlothError | asyncio.CancelledError | None = None
 
@@ -62,24 +64,44 @@ async def train_rank_whoever_watches(run_dir: Path, rank: int, device: str) -> N
     outcome = _Outcome()
     token = _outcome.set(outcome)
     try:
-        await train_rank(run_dir, rank, device)
+        await _begun_before_it_is_cancelled(asyncio.ensure_future(train_rank(run_dir, rank, device)), outcome)
     except OpenSlothError:
         raise
     except Exception as err:
-        if outcome.has_begun and not outcome.is_done and outcome.failure is None:
+        if outcome.begun.is_set() and not outcome.is_done and outcome.failure is None:
             raise  # a bug of ours
         logger.warning("rank %d cannot be shown in Prefect: %s: %s", rank, type(err).__name__, err)
         if outcome.failure is not None:
             raise outcome.failure from None
-        if not outcome.has_begun:
+        if not outcome.begun.is_set():
             await _run(run_dir, rank, lambda line: None)
     finally:
         _outcome.reset(token)
 
 
+async def _begun_before_it_is_cancelled(subflow: "asyncio.Future[Any]", outcome: _Outcome) -> None:
+    """Run a subflow; one that is cancelled may begin first, if that does not take long.
+
+    Cut off while Prefect's server makes its run, it would stay Pending there, and nobody would know of it.
+    """
+    try:
+        await asyncio.shield(subflow)
+    except asyncio.CancelledError:
+        if subflow.done():
+            raise
+        begun = asyncio.ensure_future(outcome.begun.wait())
+        try:
+            await asyncio.wait({subflow, begun}, timeout=SHOW_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            begun.cancel()
+            subflow.cancel()
+        await subflow  # which may have failed by itself, perhaps as the first
+        raise
+
+
 async def _run(run_dir: Path, rank: int, on_line: Callable[[str], None]) -> None:
     outcome, run = _outcome.get(), RunDirectory(run_dir)
-    outcome.has_begun = True
+    outcome.begun.set()
     try:
         await run_rank(run, run.launch(), rank, on_line, rank_spawned.get().set)
     except (OpenSlothError, asyncio.CancelledError) as err:
