@@ -33,18 +33,23 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("case", ["alone", "taken and taken back"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_cancels_and_handlers_are_put_back(case: str, number: signal.Signals) -> None:
+def printed(source: str, *words: str) -> str:
+    """What a program prints; what it says of errors is shown beside the test's."""
     done = subprocess.run(
-        [sys.executable, "-c", RUN, case, str(int(number))],
-        capture_output=True,
+        [sys.executable, "-c", source, *words],
+        stdout=subprocess.PIPE,
         text=True,
         cwd=REPOSITORY,
         timeout=30,
         check=False,
     )
-    assert done.stdout == "cancelled True\n", done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("case", ["alone", "taken and taken back"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_cancels_and_handlers_are_put_back(case: str, number: signal.Signals) -> None:
+    assert printed(RUN, case, str(int(number))) == "cancelled True\n"
 
 
 AGAIN = """
@@ -70,12 +75,4 @@ except asyncio.CancelledError:
 
 
 def test_further_signals_do_not_cut_short_what_the_first_has_begun() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", AGAIN],
-        capture_output=True,
-        text=True,
-        cwd=REPOSITORY,
-        timeout=30,
-        check=False,
-    )
-    assert done.stdout == "cleaned up\ncancelled\n", done.stderr
+    assert printed(AGAIN) == "cleaned up\ncancelled\n"
