@@ -29,6 +29,7 @@ from opensloth_core.training.arguments import shared_arguments
 from opensloth_core.training.autocast_forward import has_mixed_weights, run_in_autocast
 from opensloth_core.training.job import RankJob
 from opensloth_core.training.planned import PlannedTrainer
+from opensloth_core.training.unpadded import leave_padding_out, padding_title
 
 REFERENCE_ADAPTER = "ref"
 """TRL's name for the frozen copy of an adapter."""
@@ -99,6 +100,8 @@ def dpo_trainer(job: RankJob, model: Any, tokenizer: Any, callbacks: list[Any]) 
         # Without the copy TRL switches the adapter off for the reference.
         model.delete_adapter(REFERENCE_ADAPTER)
     print(f"reference policy: {_reference_title(has_adapter, from_base)}", flush=True)
+    if job.on_gpu:
+        print(padding_title(leave_padding_out(trainer.model)), flush=True)
     return trainer
 
 

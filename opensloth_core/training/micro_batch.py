@@ -44,26 +44,32 @@ class Probe:
     seconds: float
 
 
-def largest_batch(probe: Callable[[int], Probe], most: int) -> int:
+def largest_batch(probe: Callable[[int], Probe], most: int, first: int = 1) -> int:
     """The largest micro-batch whose peak stays under `SHARE` of memory; 0 when a single unit's does not.
 
     Args:
         probe: tries a size.
         most: no larger ones are asked for.
+        first: a size that probably fits, to begin with.
     """
     good: list[Probe] = []
-    size = 1
+    size = first
     while (tried := probe(size)).share <= SHARE:
         good.append(tried)
-        if size >= most or tried.seconds > MAX_PROBE_SECONDS:
+        if size >= most or _is_slow(tried, probe):
             return size
         size = min(2 * size, most)
     if not good:
-        return 0
+        return largest_batch(probe, most) if first > 1 else 0
     known, size = good[-1].size, min(size - 1, _on_the_line(good))
     while size > known and probe(size).share > SHARE:
         size = int(size * BACK_OFF)
     return max(size, known)
+
+
+def _is_slow(tried: Probe, probe: Callable[[int], Probe]) -> bool:
+    """Whether a size takes long once more, when kernels are loaded and buffers are there."""
+    return tried.seconds > MAX_PROBE_SECONDS and probe(tried.size).seconds > MAX_PROBE_SECONDS
 
 
 def _on_the_line(good: list[Probe]) -> int:
@@ -137,12 +143,13 @@ def measure(trainer: Any, job: RankJob, batch: BatchPlan | None = None) -> Measu
             # Numbers that were asked for are run; if they fit in no way, the guard tells what would.
             known = batch if tried.share <= SHARE or checkpointing else None
             return None if known is None else Measured(known, checkpointing, tried.share)
-        probe(1)  # whatever is compiled or allocated once would count as slow
-        size = largest_batch(probe, min(per_rank, len(longest_first)))
+        # Recomputing, what fitted without will.
+        first = found[-1].batch.batch_size if found else 1
+        size = largest_batch(probe, min(per_rank, len(longest_first)), first)
         if size == 0:
             return None
-        found = batch_of_size(size, per_rank, job.world_size)
-        return Measured(found, checkpointing, probe(found.batch_size).share)
+        fits = batch_of_size(size, per_rank, job.world_size)
+        return Measured(fits, checkpointing, probe(fits.batch_size).share)
 
     given = training.gradient_checkpointing
     modes = (given,) if given is not None else (False, True) if job.on_gpu else (False,)

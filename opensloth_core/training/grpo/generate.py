@@ -67,7 +67,7 @@ def generate_completions(model: Any, prompts: Sequence[Sequence[int]], sampling:
         pad_token_id=sampling.pad_id,
         disable_compile=True,
     )
-    with generating(model), _only(settings, model):
+    with generating(model), _only(settings, model), _replaying(model):
         output_NL = model.generate(
             input_ids=input_ids_NL.to(model.device),
             attention_mask=attention_mask_NL.to(model.device),
@@ -92,6 +92,26 @@ def _only(settings: Any, model: Any) -> Iterator[None]:
         yield
     finally:
         owner.generation_config = own
+
+
+@contextmanager
+def _replaying(model: Any) -> Iterator[None]:
+    """Within, Unsloth replays the launches of a token as CUDA graphs, which compute the same bits.
+
+    It does so by itself where its own trainers sample, since a token of a batch is hundreds of short
+    launches. The graphs and the cache of keys and values are gone at the end: training needs their memory,
+    and the next step's weights make them void.
+    """
+    if model.device.type != "cuda" or not hasattr(model, "for_inference"):
+        yield
+        return
+    from unsloth.models import _decode_graphs
+
+    try:
+        with _decode_graphs.rl_generation():
+            yield
+    finally:
+        _decode_graphs.release_for_training(model)
 
 
 @contextmanager

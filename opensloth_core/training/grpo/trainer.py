@@ -10,6 +10,7 @@ from typing import Any
 from opensloth_core.training.arguments import shared_arguments
 from opensloth_core.training.grpo.group_trainer import GroupTrainer
 from opensloth_core.training.job import RankJob
+from opensloth_core.training.unpadded import leave_padding_out, padding_title
 
 VLLM_MEMORY_SHARE = 0.3
 """Of a GPU's memory; the rest is for training beside it."""
@@ -57,6 +58,8 @@ def grpo_trainer(job: RankJob, model: Any, tokenizer: Any, callbacks: list[Any])
         processing_class=tokenizer,
         callbacks=callbacks,
     )
+    if job.on_gpu:
+        print(padding_title(leave_padding_out(trainer.model)), flush=True)
     # After all that initialises anything: ranks must not sample the same completions of a prompt.
     set_seed(job.config.seed + job.rank)
     return trainer

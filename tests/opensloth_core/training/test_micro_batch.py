@@ -60,7 +60,30 @@ def test_a_line_that_bends_is_noticed_by_trying() -> None:
 def test_a_slow_device_is_busy_enough() -> None:
     device = Device(0.0, 0.001, seconds_per_unit=2.0)
     assert largest_batch(device, most=64) == 4
-    assert device.tried == [1, 2, 4]
+    assert device.tried == [1, 2, 4, 4]
+
+
+def test_what_takes_long_once_is_not_slow() -> None:
+    device = Device(0.0, 0.001)
+
+    def loads_kernels_first(size: int) -> Probe:
+        tried = device(size)
+        return Probe(size, tried.share, 9.0 if device.tried.count(size) == 1 and size in (1, 8) else 0.1)
+
+    assert largest_batch(loads_kernels_first, most=16) == 16
+    assert device.tried == [1, 1, 2, 4, 8, 8, 16]
+
+
+def test_a_search_begins_where_it_is_told_to() -> None:
+    device = Device(0.24, 0.02)
+    assert largest_batch(device, most=1000, first=4) == 30
+    assert device.tried == [4, 8, 16, 32, 30]
+
+
+def test_a_beginning_that_does_not_fit_is_no_reason_to_give_up() -> None:
+    device = Device(0.1, 0.1)
+    assert largest_batch(device, most=64, first=32) == 7
+    assert device.tried[:2] == [32, 1]
 
 
 @pytest.mark.parametrize(
