@@ -67,9 +67,11 @@ def judge(
     """
     metric = METRIC[method]
     told = [
-        _Change(rows, metric, old.metrics[rows][metric], new.metrics[rows][metric])
+        _Change(rows, metric, *(model.metrics[rows].get(metric, math.nan) for model in (old, new)))
         for rows in (NEW, EARLIER)
         if rows in old.metrics and rows in new.metrics
+        # Of held-out prompts that no reward applies to there is none; new ones decide, and so are refused.
+        if rows == NEW or metric in {**old.metrics[rows], **new.metrics[rows]}
     ]
     on_new, *on_earlier = told
     if not (on_new.gain > 0 and on_new.gain >= min_improvement):

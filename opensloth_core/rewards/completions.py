@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from opensloth_core.rewards.after_thinking import THINK_OPEN
+
 
 @dataclass(frozen=True)
 class Completions:
@@ -15,6 +17,8 @@ class Completions:
         columns: the row's further columns; the values repeat where a prompt has several completions.
         num_tokens: length of each completion in tokens.
         is_finished: whether the completion ended with the end token rather than at the limit.
+        is_thinking: whether the prompt, as the chat template writes it, ends with an open `<think>`,
+            which the completion goes on from.
         max_tokens: the limit, `max_completion_length`.
     """
 
@@ -23,6 +27,7 @@ class Completions:
     columns: dict[str, list[Any]]
     num_tokens: list[int]
     is_finished: list[bool]
+    is_thinking: list[bool]
     max_tokens: int
 
     def __post_init__(self) -> None:
@@ -31,6 +36,7 @@ class Completions:
             "prompts": len(self.prompts),
             "num_tokens": len(self.num_tokens),
             "is_finished": len(self.is_finished),
+            "is_thinking": len(self.is_thinking),
             **{f"column {name}": len(values) for name, values in self.columns.items()},
         }
         assert len(set(lengths.values())) == 1, f"completions of unequal lengths: {lengths}"
@@ -38,6 +44,30 @@ class Completions:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    @property
+    def whole_texts(self) -> list[str]:
+        """The texts, with the `<think>` before them that the prompt has opened."""
+        return [
+            THINK_OPEN + text if is_thinking else text
+            for text, is_thinking in zip(self.texts, self.is_thinking, strict=True)
+        ]
+
+    def of(self, indices: Sequence[int]) -> "Completions":
+        """Those at `indices` alone, in that order."""
+        return Completions(
+            texts=[self.texts[index] for index in indices],
+            prompts=[self.prompts[index] for index in indices],
+            columns={name: [values[index] for index in indices] for name, values in self.columns.items()},
+            num_tokens=[self.num_tokens[index] for index in indices],
+            is_finished=[self.is_finished[index] for index in indices],
+            is_thinking=[self.is_thinking[index] for index in indices],
+            max_tokens=self.max_tokens,
+        )
+
+    def row(self, index: int) -> dict[str, Any]:
+        """The further columns of the row that a completion answers."""
+        return {name: values[index] for name, values in self.columns.items()}
 
     def column(self, names: Sequence[str]) -> list[Any]:
         """Of each row the value of the first of the columns that it has one in; `None` where it has none."""

@@ -9,7 +9,7 @@ from opensloth_core.readme import more_in_readme
 
 
 class ConstantRewardWatch:
-    """Raises when all rewards of the first `patience` steps are one and the same value.
+    """Raises when all rewards of the first `patience` steps are one and the same value, or there are none.
 
     Advantages are differences between rewards, so such a run has no gradient. Once two rewards have
     differed the watch is over.
@@ -28,14 +28,14 @@ class ConstantRewardWatch:
 
     def feed(
         self,
-        rewards: Sequence[float],
+        rewards: Sequence[float | None],
         scores: Mapping[str, Sequence[float | None]] | None = None,
         is_finished: Sequence[bool] | None = None,
     ) -> None:
         """Look at one step.
 
         Args:
-            rewards: the totals of all completions of the step, from all ranks.
+            rewards: the totals of all completions of the step, from all ranks; `None` where none applies.
             scores: the scores of the same completions by reward, for the explanation.
             is_finished: whether each ended before the limit, for the explanation.
 
@@ -44,10 +44,13 @@ class ConstantRewardWatch:
         """
         if self._is_over or not rewards:
             return
-        self._value = rewards[0] if self._value is None else self._value
-        if not all(math.isclose(reward, self._value, rel_tol=1e-9, abs_tol=1e-12) for reward in rewards):
-            self._is_over = True
-            return
+        for reward in rewards:
+            if reward is None:
+                continue
+            self._value = reward if self._value is None else self._value
+            if not _is_one([reward, self._value]):
+                self._is_over = True
+                return
         for name, values in (scores or {}).items():
             known = [value for value in values if value is not None] + self._spread.get(name, [])
             self._spread[name] = [min(known), max(known)] if known else []
@@ -79,10 +82,9 @@ class ConstantRewardWatch:
         self._num_completions = state["num_completions"]
 
     def _explanation(self) -> str:
-        text = (
-            f"the reward was {self._value:g} for every completion of the first {self._num_steps} steps, "
-            "so there is nothing to learn from"
-        )
+        value = self._value
+        was = "no reward applied to any" if value is None else f"the reward was {value:g} for every"
+        text = f"{was} completion of the first {self._num_steps} steps, so there is nothing to learn from"
         if self._spread:
             text += f" ({'; '.join(_seen(name, spread) for name, spread in self._spread.items())})"
         return f"{text}. {' '.join(self._advice())}{more_in_readme('Rewards')}"
@@ -90,6 +92,8 @@ class ConstantRewardWatch:
     def _advice(self) -> list[str]:
         constant = {name: spread[0] for name, spread in self._spread.items() if spread and _is_one(spread)}
         advice = []
+        if self._value is None:
+            return ["Check that rows hold what the rewards read, or add a reward that reads nothing."]
         if self._num_completions:
             share = self._num_unfinished / self._num_completions
             if share > 0.5:
@@ -110,7 +114,7 @@ class ConstantRewardWatch:
         return advice
 
 
-def _is_one(spread: list[float]) -> bool:
+def _is_one(spread: Sequence[float]) -> bool:
     return math.isclose(spread[0], spread[1], rel_tol=1e-9, abs_tol=1e-12)
 
 

@@ -27,7 +27,7 @@ def score_exact(completions: Completions) -> list[float | None]:
     references = completions.column(REFERENCE_COLUMNS)
     return [
         None if reference is None else float(_normal(_answer(text)) == _reference(reference))
-        for text, reference in zip(completions.texts, references, strict=True)
+        for text, reference in zip(completions.whole_texts, references, strict=True)
     ]
 
 

@@ -16,17 +16,9 @@ def score_format(completions: Completions) -> list[float | None]:
     `<think>` some text `</think>` and then either some text without tags, or `<answer>` some text
     `</answer>` and nothing more. "Some text" is more than white space. Each tag stands exactly
     once, in this order, and nothing stands before `<think>`. Where the prompt ends with an open
-    `<think>` of the assistant's, that one counts and the completion has none.
+    `<think>`, that one counts and the completion has none.
     """
-    return [
-        float(_has_format(_opening(prompt) + text))
-        for text, prompt in zip(completions.texts, completions.prompts, strict=True)
-    ]
-
-
-def _opening(prompt: list[dict[str, object]]) -> str:
-    is_begun = bool(prompt) and prompt[-1].get("role") == "assistant"
-    return THINK_OPEN if is_begun and str(prompt[-1].get("content")).rstrip().endswith(THINK_OPEN) else ""
+    return [float(_has_format(text)) for text in completions.whole_texts]
 
 
 def _has_format(text: str) -> bool:

@@ -32,13 +32,14 @@ def score_math(completions: Completions) -> list[float | None]:
     references = [
         None if value is None else read_reference(value) for value in completions.column(REFERENCE_COLUMNS)
     ]
+    texts = completions.whole_texts
     scores: list[float | None] = []
     open_questions: dict[Question, list[int]] = {}
     for index, reference in enumerate(references):
         if reference is None:
             scores.append(None)
             continue
-        written = stated_answer(completions.texts[index], completions.is_finished[index])
+        written = stated_answer(texts[index], completions.is_finished[index])
         answer = read_answer(written) if written is not None else None
         verdict = quick_verdict(reference, answer) if answer is not None else False
         scores.append(float(bool(verdict)))

@@ -33,7 +33,7 @@ def score_code(completions: Completions) -> list[float | None]:
         for value, entry_point in zip(tests, entry_points, strict=True)
     ]
     with ThreadPoolExecutor(num_cores()) as threads:
-        return list(threads.map(_score, completions.texts, suites))
+        return list(threads.map(_score, completions.whole_texts, suites))
 
 
 def check_code_row(row: Mapping[str, Any]) -> None:

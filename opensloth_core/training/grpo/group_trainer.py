@@ -49,7 +49,8 @@ class GroupTrainer(PlannedTrainer):
             end_ids(self.model, self._tokenizer),
             self._tokenizer.pad_token_id,
         )
-        self._scorer = Scorer(self._settings)
+        self._scorer = Scorer(self._settings, self._tokenizer)
+        self._has_told_of_rows = False
         self._watch = ConstantRewardWatch(self._settings.constant_reward_steps)
         self._reference = ReferencePolicy(self.model) if self._settings.kl_beta else None
         self._micro_batches: deque[CompletionBatch] = deque()
@@ -95,8 +96,9 @@ class GroupTrainer(PlannedTrainer):
         generated = self.generate(prompts)
         own = self._scored(repeated, generated, time.perf_counter() - began)
         step = together(self._of_all_ranks(own))
+        self._tell_of_rows(step)
         self._watch.feed(step.rewards, step.scores, step.is_finished)
-        self._tokens_in_step = sum(step.num_tokens)
+        self._tokens_in_step = step.num_trained_tokens
         self._step_metrics = {
             "tokens": sum(len(prompt) for prompt in prompts) + sum(own.num_tokens),
             "trained_tokens": self._tokens_in_step,
@@ -128,17 +130,32 @@ class GroupTrainer(PlannedTrainer):
         try:
             texts = self._tokenizer.batch_decode(completions, skip_special_tokens=True)
             columns = [json.loads(row["columns"]) for row in rows]
-            rewards, scores = self._scorer(columns, texts, num_tokens, is_finished)
+            prompts = [row["prompt_ids"] for row in rows]
+            scored = self._scorer(columns, prompts, texts, num_tokens, is_finished)
         except OpenSlothError as err:
             return RankStep(error=err)
         return RankStep(
-            rewards=rewards,
-            scores=scores,
+            rewards=scored.totals,
+            scores=scored.scores,
+            left_out=scored.left_out,
             num_tokens=num_tokens,
             is_finished=is_finished,
             generate_seconds=generate_seconds,
             reward_seconds=time.perf_counter() - began,
         )
+
+    def _tell_of_rows(self, step: RankStep) -> None:
+        """Warn once of rows that cannot be scored; their share of each step is a metric."""
+        if not step.left_out or self._has_told_of_rows:
+            return
+        self._has_told_of_rows = True
+        if self.job.rank == 0:
+            self.job.run.events.message(
+                f"{len(step.left_out)} of this step's prompts cannot be scored by every reward; completions "
+                "that none applies to count for nothing, and frac_no_reward tells their share of each step. "
+                f"One is {step.left_out[0]}",
+                "warning",
+            )
 
     def _of_all_ranks(self, own: RankStep) -> list[RankStep]:
         parts: list[RankStep] = [own] * self.job.world_size
@@ -151,21 +168,21 @@ class GroupTrainer(PlannedTrainer):
         """This micro-batch's part of the step's loss.
 
         Summed over a rank's micro-batches and averaged over ranks, as the trainer and DDP do, it is a mean
-        over the tokens of all completions of the step, wherever they are.
+        over the tokens of all rewarded completions of the step, wherever they are.
         """
         batch, reference_BT = inputs
         scored = score_tokens(model, batch)
         loss, kl = summed_loss(scored.log_probs, batch, reference_BT, self._settings.kl_beta)
         entropy = (scored.entropy.detach() * batch.mask_BT).sum()
         self._kl_and_entropy += torch.stack([kl, entropy])
-        return loss * (self.job.world_size / self._tokens_in_step)
+        return loss * (self.job.world_size / max(1, self._tokens_in_step))
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Log a step with its metrics, which are those of all ranks."""
         self._metrics["train"].clear()
         if "loss" in logs and self._step_metrics:
             torch.distributed.all_reduce(self._kl_and_entropy)
-            kl, entropy = (self._kl_and_entropy / self._tokens_in_step).tolist()
+            kl, entropy = (self._kl_and_entropy / max(1, self._tokens_in_step)).tolist()
             logs = {**logs, **self._step_metrics, "entropy": entropy}
             if self._reference is not None:
                 logs["kl"] = kl

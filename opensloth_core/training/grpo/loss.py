@@ -45,34 +45,47 @@ class CompletionBatch:
     """The completions' tokens; `IGNORE_INDEX` elsewhere."""
 
     advantages_B: torch.Tensor
+    is_rewarded_B: torch.Tensor
+    """Whether a completion counts at all."""
+
     sampler_log_probs_BT: torch.Tensor | None
     """What the sampler gave the labels, where it is another program; 0 elsewhere."""
 
     @property
     def mask_BT(self) -> torch.Tensor:
-        """1 where the next token is a completion's, shape (B, T - 1)."""
-        return (self.labels_BT[:, 1:] != IGNORE_INDEX).float()
+        """1 where the next token is that of a completion that counts, shape (B, T - 1)."""
+        return ((self.labels_BT[:, 1:] != IGNORE_INDEX) & self.is_rewarded_B[:, None]).float()
 
 
-def group_advantages(rewards: Sequence[float], num_generations: int) -> list[float]:
+def group_advantages(rewards: Sequence[float | None], num_generations: int) -> list[float | None]:
     """How much better than its group each completion is, in standard deviations; 0 in a group of equals.
+
+    `None`, as its reward is, for a completion that no reward applies to; the others are the group.
 
     Args:
         rewards: those of a group are next to one another.
         num_generations: completions in a group.
     """
-    rewards_PG = torch.tensor(rewards, dtype=torch.float64).view(-1, num_generations)
-    mean_P1, std_P1 = rewards_PG.mean(dim=1, keepdim=True), rewards_PG.std(dim=1, keepdim=True)
-    advantages_PG = (rewards_PG - mean_P1) / (std_P1 + MIN_STD)
-    equal_P1 = (rewards_PG == rewards_PG[:, :1]).all(dim=1, keepdim=True)
-    advantages: list[float] = advantages_PG.masked_fill(equal_P1, 0.0).flatten().tolist()
+    advantages: list[float | None] = []
+    for start in range(0, len(rewards), num_generations):
+        group = rewards[start : start + num_generations]
+        known = iter(_advantages([reward for reward in group if reward is not None]))
+        advantages += [None if reward is None else next(known) for reward in group]
+    return advantages
+
+
+def _advantages(rewards: list[float]) -> list[float]:
+    if len(set(rewards)) <= 1:
+        return [0.0] * len(rewards)
+    rewards_G = torch.tensor(rewards, dtype=torch.float64)
+    advantages: list[float] = ((rewards_G - rewards_G.mean()) / (rewards_G.std() + MIN_STD)).tolist()
     return advantages
 
 
 def completion_batch(
     prompts: Sequence[Sequence[int]],
     completions: Sequence[Sequence[int]],
-    advantages: Sequence[float],
+    advantages: Sequence[float | None],
     sampler_log_probs: Sequence[Sequence[float]] | None,
     device: Any,
 ) -> CompletionBatch:
@@ -91,7 +104,8 @@ def completion_batch(
         input_ids_BT=pad_sequence(rows, batch_first=True).to(device),
         attention_mask_BT=pad_sequence([torch.ones_like(row) for row in rows], batch_first=True).to(device),
         labels_BT=pad_sequence(labels, batch_first=True, padding_value=IGNORE_INDEX).to(device),
-        advantages_B=torch.tensor(advantages, dtype=torch.float32, device=device),
+        advantages_B=torch.tensor([a or 0.0 for a in advantages], dtype=torch.float32, device=device),
+        is_rewarded_B=torch.tensor([a is not None for a in advantages], device=device),
         sampler_log_probs_BT=sampled,
     )
 

@@ -12,11 +12,14 @@ from opensloth_core.errors import OpenSlothError
 class RankStep:
     """One rank's completions of a step, or the error that kept them from being scored."""
 
-    rewards: list[float] = field(default_factory=list)
-    """Totals; those of a prompt are next to one another."""
+    rewards: list[float | None] = field(default_factory=list)
+    """Totals; those of a prompt are next to one another. `None` where no reward applies."""
 
     scores: dict[str, list[float | None]] = field(default_factory=dict)
     """By the reward's name, before weights."""
+
+    left_out: list[str] = field(default_factory=list)
+    """A sentence for each row that a reward cannot use, or that none applies to."""
 
     num_tokens: list[int] = field(default_factory=list)
     """Length of each completion."""
@@ -27,6 +30,12 @@ class RankStep:
     generate_seconds: float = 0.0
     reward_seconds: float = 0.0
     error: OpenSlothError | None = None
+
+    @property
+    def num_trained_tokens(self) -> int:
+        """Tokens of the completions that are rewarded; no other counts in the loss."""
+        pairs = zip(self.rewards, self.num_tokens, strict=True)
+        return sum(length for reward, length in pairs if reward is not None)
 
 
 def together(parts: Sequence[RankStep]) -> RankStep:
@@ -42,6 +51,7 @@ def together(parts: Sequence[RankStep]) -> RankStep:
     return RankStep(
         rewards=[reward for part in parts for reward in part.rewards],
         scores={name: [score for part in parts for score in part.scores[name]] for name in names},
+        left_out=[row for part in parts for row in part.left_out],
         num_tokens=[length for part in parts for length in part.num_tokens],
         is_finished=[ended for part in parts for ended in part.is_finished],
         generate_seconds=max(part.generate_seconds for part in parts),
@@ -53,14 +63,16 @@ def step_metrics(step: RankStep, num_generations: int) -> dict[str, float]:
     """Metrics of a step of all ranks, under TRL's names where it has one.
 
     `frac_reward_zero_std` is the share of prompts that teach nothing, since their completions are rewarded
-    equally. A reward that applied to no row of the step has no metric.
+    equally or not at all; `frac_no_reward` that of completions that no reward applies to. A reward that
+    applied to no row of the step has no metric.
     """
     starts = range(0, len(step.rewards), num_generations)
     groups = [set(step.rewards[start : start + num_generations]) for start in starts]
+    rewarded = [reward for reward in step.rewards if reward is not None]
     metrics = {
-        "reward": fmean(step.rewards),
-        "reward_std": pstdev(step.rewards),
-        "frac_reward_zero_std": fmean(len(group) == 1 for group in groups),
+        **({"reward": fmean(rewarded), "reward_std": pstdev(rewarded)} if rewarded else {}),
+        "frac_no_reward": 1 - len(rewarded) / len(step.rewards),
+        "frac_reward_zero_std": fmean(len(group - {None}) <= 1 for group in groups),
         "completions/mean_length": fmean(step.num_tokens),
         "completions/min_length": float(min(step.num_tokens)),
         "completions/max_length": float(max(step.num_tokens)),

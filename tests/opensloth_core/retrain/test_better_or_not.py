@@ -45,6 +45,14 @@ def test_the_reward_has_to_rise(old: float, new: float, is_better: bool) -> None
     assert found.is_better is is_better
 
 
+def test_held_out_prompts_that_no_reward_applies_to_promote_nothing() -> None:
+    found = judge("grpo", Measured({NEW: {}}), Measured({NEW: {}}), 0)
+    assert not found.is_better
+    assert found.why.startswith("reward on the new rows nan -> nan (no number)")
+    rated = {NEW: {"reward": 0.5}, EARLIER: {}}, {NEW: {"reward": 0.75}, EARLIER: {}}
+    assert judge("grpo", *map(Measured, rated), 0).is_better
+
+
 def test_without_a_share_any_gain_counts_but_the_same_model_is_none() -> None:
     assert judge("dpo", measured(0.6), measured(0.5999), 0).is_better
     same = judge("dpo", measured(0.6), measured(0.6), 0, "version 0001-ab12")

@@ -11,6 +11,7 @@ def completions_of(
     *,
     num_tokens: Sequence[int] | None = None,
     is_finished: Sequence[bool] | None = None,
+    is_thinking: Sequence[bool] | None = None,
     max_tokens: int = 100,
     prompts: Sequence[list[dict[str, Any]]] | None = None,
     **columns: list[Any],
@@ -22,5 +23,6 @@ def completions_of(
         columns=columns,
         num_tokens=list(num_tokens or [10] * n),
         is_finished=list(is_finished or [True] * n),
+        is_thinking=list(is_thinking or [False] * n),
         max_tokens=max_tokens,
     )

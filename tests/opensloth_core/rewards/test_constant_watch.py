@@ -48,6 +48,25 @@ def test_a_step_without_rewards_does_not_count() -> None:
         feed_constant(watch, 1)
 
 
+def test_steps_that_no_reward_applied_to_stop_the_run() -> None:
+    watch = ConstantRewardWatch(patience=2)
+    watch.feed([None, None], {"math": [None, None]}, [True, False])
+    with pytest.raises(TrainingError) as caught:
+        watch.feed([None, None], {"math": [None, None]}, [True, False])
+    assert str(caught.value) == (
+        "no reward applied to any completion of the first 2 steps, so there is nothing to learn from "
+        "(math: applied to no row). Check that rows hold what the rewards read, or add a reward that reads "
+        "nothing. (README: Rewards)"
+    )
+
+
+def test_a_completion_without_a_reward_is_no_difference() -> None:
+    watch = ConstantRewardWatch(patience=2)
+    watch.feed([None, 0.5])
+    with pytest.raises(TrainingError, match=r"the reward was 0\.5 for every"):
+        watch.feed([0.5, None])
+
+
 def test_the_explanation_names_each_reward_and_what_to_do() -> None:
     watch = ConstantRewardWatch(patience=2)
     scores = {"math": [0.0, 0.0], "format": [0.0, None], "length": [0.25, 0.5], "code": [None, None]}

@@ -156,6 +156,15 @@ def test_an_answer_stated_before_the_cut_counts() -> None:
     assert score("The answer is 72. To check, 72 - 24", "72", is_finished=False) == 1.0
 
 
+def test_an_answer_in_a_thought_that_the_prompt_has_begun_counts_only_behind_its_end() -> None:
+    thought = "Maybe the answer is 4. Or maybe not, let me"
+    texts = [thought, f"{thought} see.</think>The answer is 4.", r"\boxed{4}</think>The answer is 5."]
+    completions = completions_of(
+        texts, answer=["4"] * 3, is_finished=[False, True, True], is_thinking=[True] * 3
+    )
+    assert score_math(completions) == [0.0, 1.0, 0.0]
+
+
 @pytest.mark.parametrize("reference", [72, 72.0, "72", " 72 ", "$72$", "72 clips"])
 def test_references_may_be_numbers_or_text(reference: object) -> None:
     assert score("The answer is 72.", reference) == 1.0

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from opensloth_core.errors import ConfigError, DataError
+from opensloth_core.errors import ConfigError
 from opensloth_core.rewards.completions import Completions
 from opensloth_core.rewards.registry import REWARDS, Reward, check_columns, find_reward
 from opensloth_core.rewards.score import weighted_rewards
@@ -56,28 +56,54 @@ def test_a_reward_s_columns_are_checked() -> None:
 def test_the_total_is_the_weighted_sum_of_what_applies() -> None:
     # 2 * 1 + 0.5 * 0.5 = 2.25; 2 * 0 = 0; 0.5 * -1 = -0.5
     rewards = [(fixed("a", 1.0, 0.0, None), 2.0), (fixed("b", 0.5, None, -1.0), 0.5)]
-    totals, scores = weighted_rewards(rewards, completions_of(["x", "y", "z"]))
-    assert totals == [2.25, 0.0, -0.5]
-    assert scores == {"a": [1.0, 0.0, None], "b": [0.5, None, -1.0]}
+    scored = weighted_rewards(rewards, completions_of(["x", "y", "z"]))
+    assert scored.totals == [2.25, 0.0, -0.5]
+    assert scored.scores == {"a": [1.0, 0.0, None], "b": [0.5, None, -1.0]}
+    assert scored.left_out == []
 
 
 def test_real_rewards_add_up() -> None:
     texts = ["<think>2</think>The answer is 4.", "The answer is 4.", "<think>2</think>The answer is 5."]
     rewards = [(REWARDS["math"], 1.0), (REWARDS["format"], 0.25), (REWARDS["length"], -1.0)]
     completions = completions_of(texts, answer=["#### 4"] * 3, num_tokens=[10, 90, 10])
-    assert weighted_rewards(rewards, completions)[0] == [0.25, 0.5, -0.75]
+    assert weighted_rewards(rewards, completions).totals == [0.25, 0.5, -0.75]
 
 
-def test_a_row_that_no_reward_applies_to_is_named() -> None:
-    with pytest.raises(DataError, match=r"row whose prompt ends with 'How many.': math, exact found nothing"):
-        weighted_rewards(
-            [(REWARDS["math"], 1.0), (REWARDS["exact"], 1.0)], completions_of(["4"], answer=[None])
-        )
+def test_a_row_that_no_reward_applies_to_is_named_and_has_no_total() -> None:
+    rewards = [(REWARDS["math"], 1.0), (REWARDS["exact"], 1.0)]
+    scored = weighted_rewards(rewards, completions_of(["4", "4", "5"], answer=[None, "4", None]))
+    assert scored.totals == [None, 2.0, None]
+    why = "the prompt that ends with 'How many?': math, exact found nothing to compare with"
+    assert scored.left_out == [why]
+
+
+@pytest.mark.parametrize(
+    ("reward", "column", "good", "odd"),
+    [
+        ("math", "answer", "4", "3:45 PM"),
+        ("math", "answer", "4", r"\frac{1}{+}"),
+        ("exact", "answer", "4", {"value": [1]}),
+        ("code", "tests", [{"input": "", "output": "4"}], "x = 1"),
+    ],
+)
+def test_a_row_that_a_reward_cannot_use_is_scored_by_the_others_alone(
+    reward: str, column: str, good: object, odd: object
+) -> None:
+    texts = ["4" if reward != "code" else "```python\nprint(4)\n```"] * 3
+    completions = completions_of(texts, **{column: [good, odd, odd]})
+    alone = weighted_rewards([(REWARDS[reward], 1.0)], completions)
+    assert alone.totals == [1.0, None, None]
+    (why,) = alone.left_out
+    assert why.startswith(f"the prompt that ends with 'How many?': reward {reward}: ")
+    with_length = weighted_rewards([(REWARDS[reward], 1.0), (REWARDS["length"], 0.5)], completions)
+    assert with_length.totals == [1.5, 0.5, 0.5]
+    assert with_length.scores[reward] == [1.0, None, None]
+    assert with_length.left_out == [why]
 
 
 def test_completions_are_of_one_length() -> None:
     with pytest.raises(AssertionError, match="unequal lengths"):
-        Completions(["a"], [[]], {"answer": [1, 2]}, [1], [True], 10)
+        Completions(["a"], [[]], {"answer": [1, 2]}, [1], [True], [False], 10)
 
 
 def test_the_first_column_with_a_value_wins_in_each_row() -> None:

@@ -51,11 +51,15 @@ def test_the_format_is_one_thought_and_then_one_answer(text: str, expected: floa
 
 
 def test_a_thought_that_the_prompt_begins_is_not_begun_again() -> None:
-    begun = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "<think>\n"}]
-    texts = ["a</think>b", "<think>a</think>b"]
-    assert score_format(completions_of(texts, prompts=[begun, begun])) == [1.0, 0.0]
-    asked = [{"role": "user", "content": "Use <think>"}]
-    assert score_format(completions_of(texts, prompts=[asked, asked])) == [0.0, 1.0]
+    texts = ["2 plus 2 is 4, I think.</think>\n4", "<think>a</think>b", "a</think>b</think>c", "a"]
+    assert score_format(completions_of(texts, is_thinking=[True] * 4)) == [1.0, 0.0, 0.0, 0.0]
+    assert score_format(completions_of(texts)) == [0.0, 1.0, 0.0, 0.0]
+
+
+def test_what_is_said_within_a_thought_that_the_prompt_begins_is_no_answer() -> None:
+    texts = ["7", "<answer>7</answer>", "5</think>7", "7</think>5"]
+    completions = completions_of(texts, is_thinking=[True] * 4, answer=["7"] * 4)
+    assert score_exact(completions) == [0.0, 0.0, 1.0, 0.0]
 
 
 @pytest.mark.parametrize(

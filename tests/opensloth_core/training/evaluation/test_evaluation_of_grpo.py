@@ -12,7 +12,7 @@ from opensloth_core.config.methods import GrpoArguments
 from opensloth_core.runs.events import read_events
 from opensloth_core.training.evaluation.answers import greedy_sampling
 from opensloth_core.training.evaluation.grpo import RewardMeasure
-from opensloth_core.training.grpo.generate import generate_completions
+from opensloth_core.training.grpo.generate import Sampling, generate_completions
 
 
 def test_a_reward_is_the_mean_over_the_prompts_it_applies_to(tiny_model_dir: Path) -> None:
@@ -33,12 +33,22 @@ def test_a_reward_is_the_mean_over_the_prompts_it_applies_to(tiny_model_dir: Pat
         for prompt, answer in zip(prompts, [right, "no", None], strict=True)
     ]
     sums = measure.sums(rows)
-    assert sums["prompts"] == 3
+    assert (sums["prompts"], sums["rewarded"]) == (3, 3)
     assert measure.metrics(sums) == {
         "reward": pytest.approx(2 / 3),
         "reward/exact": pytest.approx(1 / 2),
         "reward/length": 0.0,
     }
+
+
+def test_prompts_that_no_reward_applies_to_are_in_no_mean() -> None:
+    tokenizer = SimpleNamespace()
+    settings = GrpoArguments.of({"reward": "exact"})
+    measure = RewardMeasure(None, tokenizer, Sampling(1, 0.0, 1.0, (0,), 0), settings)
+    sums = {"reward": 1.0, "prompts": 4.0, "rewarded": 2.0, "score exact": 1.0, "scored exact": 2.0}
+    assert measure.metrics(sums) == {"reward": 0.5, "reward/exact": 0.5, "frac_no_reward": 0.5}
+    nothing = dict.fromkeys(sums, 0.0) | {"prompts": 4.0}
+    assert measure.metrics(nothing) == {"frac_no_reward": 1.0}
 
 
 @pytest.mark.slow

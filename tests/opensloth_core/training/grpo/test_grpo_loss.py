@@ -9,7 +9,7 @@ from opensloth_core.data.units import IGNORE_INDEX
 from opensloth_core.training.grpo.loss import CompletionBatch, completion_batch, group_advantages, summed_loss
 
 
-def batch_of(advantages: list[float], sampler: list[list[float]] | None = None) -> CompletionBatch:
+def batch_of(advantages: list[float | None], sampler: list[list[float]] | None = None) -> CompletionBatch:
     """Two prompts of two tokens and of one, with completions of one token and of three."""
     return completion_batch([[5, 6], [7]], [[8], [9, 10, 11]], advantages, sampler, "cpu")
 
@@ -33,6 +33,31 @@ def test_each_group_is_compared_with_itself_alone() -> None:
 def test_a_group_of_equal_rewards_has_no_advantages_at_all() -> None:
     # 0.1 added up eight times is not 0.8, so the mean is not 0.1.
     assert group_advantages([0.1] * 8, 8) == [0.0] * 8
+
+
+def test_a_completion_without_a_reward_is_no_part_of_its_group_and_has_no_advantage() -> None:
+    assert group_advantages([1, None, 0, None, None, None, 2, None, None], 3) == [
+        pytest.approx(0.7070, abs=1e-4),
+        None,
+        pytest.approx(-0.7070, abs=1e-4),
+        None,
+        None,
+        None,
+        0,
+        None,
+        None,
+    ]
+
+
+def test_a_completion_without_a_reward_counts_for_nothing_in_loss_and_kl() -> None:
+    log_probs = torch.full((2, 3), -2.0, requires_grad=True)
+    loss, kl = summed_loss(log_probs, batch_of([1.5, None]), torch.full((2, 3), -1.0), 0.5)
+    # Of the second row's three tokens neither the advantage nor the KL of e - 2 a token counts.
+    assert loss.item() == pytest.approx(-(1.5 - 0.5 * (math.e - 2)))
+    assert kl.item() == pytest.approx(math.e - 2)
+    loss.backward()
+    assert log_probs.grad is not None
+    assert log_probs.grad[1].tolist() == [0, 0, 0]
 
 
 def test_rows_are_padded_on_the_right_and_only_completions_are_labels() -> None:

@@ -6,6 +6,7 @@ Real ranks: processes over gloo with Unsloth and TRL, a tiny Llama, completions 
 import copy
 import json
 import os
+import re
 import statistics
 import subprocess
 from collections.abc import Iterator
@@ -59,9 +60,11 @@ import os
 
 
 def score(completions):
-    """Something that differs between completions, and 0 for all of a question about stones."""
+    """Something that differs between completions; 0 for all of a question about stones, none of birds."""
     return [
-        0.0 if "stones" in prompt[-1]["content"] else sum(map(ord, text)) % 7 / 7
+        None if "birds" in prompt[-1]["content"]
+        else 0.0 if "stones" in prompt[-1]["content"]
+        else sum(map(ord, text)) % 7 / 7
         for text, prompt in zip(completions.texts, completions.prompts)
     ]
 
@@ -126,6 +129,7 @@ def results(
                 "steps": [
                     e for e in read_events(run.events_path) if e["kind"] == "step" and e["rank"] == rank
                 ],
+                "warnings": [e["text"] for e in read_events(run.events_path) if e.get("level") == "warning"],
             }
             for key, run in runs.items()
             for rank in range(run.launch().world_size)
@@ -205,7 +209,15 @@ def test_every_prompt_has_its_turn_and_groups_of_equals_teach_nothing(results: R
     found = results["1 rank", 0.0, 0]
     assert len({tuple(prompt) for step in found["prompts"] for prompt in step}) == 12
     shares = [step["metrics"]["frac_reward_zero_std"] for step in found["steps"]]
-    assert sum(shares) == pytest.approx(3 / 4)  # 3 of the 12 prompts ask for stones, 4 prompts a step
+    # Of the 12 prompts 3 ask for stones and 3 for birds; 4 prompts a step.
+    assert sum(shares) == pytest.approx(6 / 4)
+    assert sum(step["metrics"]["frac_no_reward"] for step in found["steps"]) == pytest.approx(3 / 4)
+
+
+def test_a_run_says_once_which_prompts_cannot_be_scored(results: Results) -> None:
+    (warning,) = results["2 ranks", 0.0, 0]["warnings"]
+    assert re.match(r"\d of this step's prompts cannot be scored by every reward; completions that", warning)
+    assert re.search(r"what about birds\?': made_up:score found nothing to compare with$", warning)
 
 
 def test_ranks_sample_by_seeds_of_their_own(results: Results) -> None:
@@ -256,6 +268,8 @@ def by_formula(found: dict[str, Any], model_dir: Path, kl_beta: float) -> tuple[
             group = [fixed_completion(prompt, number) for number in range(NUM_GENERATIONS)]
             texts = tokenizer.batch_decode(group, skip_special_tokens=True)
             asked = tokenizer.decode(prompt)
+            if "birds" in asked:
+                continue
             rewards = [0.0 if "stones" in asked else sum(map(ord, text)) % 7 / 7 for text in texts]
             mean, std = statistics.mean(rewards), statistics.stdev(rewards)
             for completion, reward in zip(group, rewards, strict=True):

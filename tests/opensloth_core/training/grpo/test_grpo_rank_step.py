@@ -31,6 +31,7 @@ def test_metrics_are_those_of_the_completions_of_all_ranks() -> None:
         "reward": 0.5,
         "reward_std": pytest.approx(pstdev([1.0, 0.0, 0.5, 0.5])),
         "frac_reward_zero_std": 0.5,
+        "frac_no_reward": 0.0,
         "completions/mean_length": 4.0,
         "completions/min_length": 1.0,
         "completions/max_length": 8.0,
@@ -44,6 +45,26 @@ def test_metrics_are_those_of_the_completions_of_all_ranks() -> None:
 
 def test_a_reward_that_applied_nowhere_has_no_metric() -> None:
     assert "rewards/length" not in step_metrics(FIRST, num_generations=2)
+
+
+def test_completions_without_a_reward_are_counted_and_are_in_no_mean() -> None:
+    third = RankStep(
+        rewards=[None, None, 1.0, None],
+        scores={"math": [None, None, 1.0, None], "length": [None] * 4},
+        num_tokens=[8, 8, 2, 8],
+        is_finished=[True] * 4,
+        left_out=["the prompt that ends with '?': no"],
+    )
+    step = together([FIRST, third])
+    assert step.left_out == third.left_out
+    assert step.num_trained_tokens == 4 + 8 + 2
+    metrics = step_metrics(step, num_generations=2)
+    # Three groups: 1 and 0; none; 1 alone.
+    assert metrics["frac_no_reward"] == 0.5
+    assert metrics["frac_reward_zero_std"] == pytest.approx(2 / 3)
+    assert metrics["reward"] == metrics["rewards/math"] == pytest.approx(2 / 3)
+    nothing = step_metrics(RankStep([None], {"math": [None]}, [], [8], [True]), num_generations=1)
+    assert "reward" not in nothing and nothing["frac_no_reward"] == 1
 
 
 def test_an_error_of_one_rank_is_raised_by_all_as_what_it_was() -> None:
