@@ -1,8 +1,10 @@
 """Comparisons that are decided in the program's own process, where its objects may lie."""
 
 import operator
+import re
 import sys
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 from opensloth_core.rewards.programs.values import MAX_DEPTH, NotPlainError, decode, encode
@@ -11,6 +13,8 @@ PROGRAM = "solution"
 """Name of the module that the program is; tests may import from it."""
 COMPARE, TRUE = "__compare__", "__true__"
 """What `assert a == b` and `assert a` call where they stand inside another statement."""
+CAUGHT = "__caught__"
+"""What is called with the error that a `with pytest.raises(…)` has waited for."""
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt,
@@ -38,6 +42,17 @@ def holds(sign: str, left: Any, right: Any) -> bool:
 def is_true(value: Any) -> bool:
     """Whether a value is true that is no object of the program's, which could say so of itself."""
     return not has_program_object(value) and bool(value)
+
+
+def caught(error: BaseException, pattern: str | None = None) -> SimpleNamespace:
+    """What `with pytest.raises(…, match=pattern) as caught` gives.
+
+    Raises:
+        AssertionError: the pattern is not found in what the error says.
+    """
+    if pattern is not None and not re.search(pattern, str(error)):
+        raise AssertionError
+    return SimpleNamespace(value=error, type=type(error))
 
 
 def has_program_object(value: Any) -> bool:

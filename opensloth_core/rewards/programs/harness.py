@@ -17,13 +17,21 @@ import types
 from typing import Any
 
 from opensloth_core.rewards.programs import compare, confine
-from opensloth_core.rewards.programs.compare import COMPARE, PROGRAM, TRUE
+from opensloth_core.rewards.programs.compare import CAUGHT, COMPARE, PROGRAM, TRUE
 from opensloth_core.rewards.programs.values import NotPlainError, encode
 
+builtins.exit = builtins.quit = sys.exit  # type: ignore[assignment]
+"""What Python's `site` defines, which is not loaded in here."""
 _OURS = (builtins, collections, functools, itertools, json, math, operator, os, re, compare)
 _AS_THEY_WERE = [(vars(module), dict(vars(module))) for module in _OURS]
 """What tests use most, so that `math.isclose = lambda *a: True` lasts no longer than the program."""
-_BUILTINS = dict(vars(builtins))
+_OURS_IN_TESTS = {
+    # Of their own: what a call changes in Python's does not reach the rest of a test.
+    "__builtins__": dict(vars(builtins)),
+    COMPARE: compare.holds,
+    TRUE: compare.is_true,
+    CAUGHT: compare.caught,
+}
 
 
 class _Link:
@@ -107,9 +115,7 @@ def _run_program(program: str) -> dict[str, Any] | None:
         exec(compile(program, f"{PROGRAM}.py", "exec"), module.__dict__)
     except BaseException:  # SystemExit too: a program that leaves has passed nothing
         return None
-    # Builtins of their own: what a call changes in Python's does not reach the rest of a test.
-    ours = {"__builtins__": _BUILTINS, COMPARE: compare.holds, TRUE: compare.is_true}
-    return {**module.__dict__, **ours}
+    return {**module.__dict__, **_OURS_IN_TESTS}
 
 
 def _restore_modules() -> None:

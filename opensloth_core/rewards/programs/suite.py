@@ -48,7 +48,7 @@ def read_suite(value: Any, entry_point: Any = None) -> Suite:
     one with a list on each side; each of these also as JSON text.
 
     Raises:
-        DataError: it is none of these, or there is no test in it.
+        DataError: it is none of these, has no test, or one that only pytest can call.
     """
     if not isinstance(value, str):
         value = json.dumps(value, default=str)
@@ -68,19 +68,10 @@ def _read(text: str, entry_point: str | None) -> Suite:
     sources = [value] if isinstance(value, str) else value
     if not isinstance(sources, list) or not sources or not all(isinstance(part, str) for part in sources):
         raise _unreadable(text)
-    steps: list[Step] = []
-    for source in sources:
-        steps += _steps(source, entry_point, is_alone=len(sources) == 1)
+    steps = steps_of(sources, entry_point)
     if not any(not isinstance(step, Setup) for step in steps):
         raise DataError(f"reward code: the tests {quoted(text)} assert nothing")
     return Assertions(tuple(steps))
-
-
-def _steps(source: str, entry_point: str | None, is_alone: bool) -> list[Step]:
-    # Of a list of texts some may be just imports.
-    if not is_alone and "assert" not in source and "test" not in source:
-        return [Setup(source)]
-    return steps_of(source, entry_point)
 
 
 def _pairs(part: dict[str, Any]) -> list[tuple[str, str]]:

@@ -36,13 +36,18 @@ def _num_assertions_passed(program: str, suite: Assertions, limits: Limits) -> i
         started = sandbox.ask({"program": program, "as_script": False})
         if not started or not started.get("ok"):
             return 0
+        failed_functions = set()
         for index, step in enumerate(steps):
+            if step.function and step.function in failed_functions:
+                continue
             is_passed = _is_passed(sandbox, step)
             if is_passed is None:  # the process has ended, or does not answer what it was asked
                 break
             if index == trap and is_passed:
                 return 0
-            if not isinstance(step, Setup) and index != trap:
+            if isinstance(step, Setup):
+                failed_functions |= set() if is_passed else {step.function}
+            elif index != trap:
                 num_passed += is_passed
     return num_passed
 

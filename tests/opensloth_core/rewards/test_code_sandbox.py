@@ -83,6 +83,9 @@ CHEATS = {
     "replaces the harness's operators": WRONG
     + "import sys\nh = sys.modules['opensloth_core.rewards.programs.harness']\n"
     + "h.OPERATORS.update({sign: lambda a, b: True for sign in h.OPERATORS})",
+    "replaces the harness's comparison": WRONG
+    + "import sys\nc = sys.modules['opensloth_core.rewards.programs.compare']\n"
+    + "c.holds = c.is_true = lambda *a: True",
     "replaces the harness's answers": WRONG
     + "import sys\nh = sys.modules['opensloth_core.rewards.programs.harness']\n"
     + "h._answer = lambda question, names: {'ok': True, 'values': [True]}",
