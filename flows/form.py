@@ -6,16 +6,16 @@ and the engine gets one without types, since what is wrong is said in the words 
 """
 
 import inspect
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from prefect import Flow, State, runtime
 from pydantic import Field, WithJsonSchema
 from pydantic_core import MISSING
 
 from opensloth_core.config.data import DatasetPrepConfig
-from opensloth_core.config.form.schema import Driving, parameters_schema, required
+from opensloth_core.config.form.schema import Driving, Schema, parameters_schema, required
 from opensloth_core.config.form.values import FORMS, Form
 from opensloth_core.errors import ConfigError
 from tasks.failed import failed
@@ -23,6 +23,7 @@ from tasks.failed import failed
 RUN_DIR = "run_dir"
 """The parameter that no form shows: the directory that the command line opened."""
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 Started = Callable[..., Coroutine[Any, Any, Path | State]]
 
 
@@ -58,14 +59,15 @@ class FormFlow(Flow[..., Coroutine[Any, Any, Path | State]]):
         for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):
             setattr(entry, attribute, getattr(started, attribute))
         schema = parameters_schema(form)
-        entry.__signature__ = _signature(_lenient(one) for one in (*schema, RUN_DIR))  # type: ignore[attr-defined]
         super().__init__(
-            entry, name=name, flow_run_name=run_name, persist_result=False, validate_parameters=False
+            taking((*schema, RUN_DIR))(entry),
+            name=name,
+            flow_run_name=run_name,
+            persist_result=False,
+            validate_parameters=False,
         )
         self.form = form
-        self.__signature__ = _signature(
-            _shown(one, described, one in required(form)) for one, described in schema.items()
-        )
+        self.__signature__ = shown_signature(schema, required(form))
 
     def __call__(  # type: ignore[override]
         self, config: DatasetPrepConfig, run_dir: Path | None = None, **driving: Any
@@ -103,15 +105,33 @@ def _read(form: Form, given: Mapping[str, Any]) -> tuple[DatasetPrepConfig, dict
     return config, Driving.of(driving).model_dump()
 
 
+def taking(names: Iterable[str]) -> Callable[[Function], Function]:
+    """Gives a function of keywords a signature of just these parameters, which may all be left out."""
+
+    def with_signature(function: Function) -> Function:
+        parameters = (inspect.Parameter(one, inspect.Parameter.KEYWORD_ONLY, default=None) for one in names)
+        function.__signature__ = _signature(parameters)  # type: ignore[attr-defined]
+        return function
+
+    return with_signature
+
+
+def shown_signature(schema: Mapping[str, Schema], needed: Iterable[str]) -> inspect.Signature:
+    """The signature of which Prefect makes just this form.
+
+    Args:
+        schema: of each parameter, with a title and a description.
+        needed: the parameters that a run cannot do without.
+    """
+    needed = frozenset(needed)
+    return _signature(_shown(one, described, one in needed) for one, described in schema.items())
+
+
 def _signature(parameters: Any) -> inspect.Signature:
     return inspect.Signature(list(parameters))
 
 
-def _lenient(name: str) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None)
-
-
-def _shown(name: str, described: dict[str, Any], is_required: bool) -> inspect.Parameter:
+def _shown(name: str, described: Schema, is_required: bool) -> inspect.Parameter:
     """A parameter of which Prefect makes exactly this JSON schema."""
     described = dict(described)
     # Prefect titles a field with its name, unless told apart from its type.

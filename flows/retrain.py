@@ -1,23 +1,20 @@
 """Retraining as data grows: nothing new? stop. Else fine-tune, compare with what is in use, promote."""
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import State, flow, runtime
 from prefect.exceptions import CancelledRun
 from prefect.logging import get_run_logger
 from prefect.states import Completed
-from pydantic import Field, WithJsonSchema
 
 from flows.console import outlive_console
 from flows.ended import cancelled
 from flows.finetune import FLOWS as FINETUNE
-from opensloth_core.config.data import Method
-from opensloth_core.config.form.values import FORMS
+from flows.form import shown_signature, taking
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError, OpenSlothError
 from opensloth_core.launch.interrupts import signals_cancel, take_signals_back
@@ -25,9 +22,9 @@ from opensloth_core.registry.model_registry import Registry, open_registry
 from opensloth_core.registry.records import Version
 from opensloth_core.retrain.compared import check_comparable, earlier_rows
 from opensloth_core.retrain.fingerprint import SourceFingerprint
-from opensloth_core.retrain.form import settings_schema
+from opensloth_core.retrain.form import REQUIRED, Retraining, retraining_schema
 from opensloth_core.retrain.judgement import judgement
-from opensloth_core.retrain.settings import retraining_config, with_adapter
+from opensloth_core.retrain.settings import with_adapter
 from opensloth_core.retrain.take_up import unfinished_run, unjudged_run
 from opensloth_core.retrain.verdict import judge
 from opensloth_core.retrain.workspace import Finished, Workspace
@@ -47,46 +44,31 @@ PROMOTED, NOT_PROMOTED = "promoted", "not promoted"
 
 def run_name() -> str:
     """`retrain · support-bot · tickets`, from the parameters of the current flow run."""
-    given = runtime.flow_run.parameters
     try:
-        return f"retrain · {given['name']} · {_config(given).data_title}"
+        asked = Retraining.given(runtime.flow_run.parameters)
+        return f"retrain · {asked.name} · {asked.training().data_title}"
     except ConfigError:
         return "retrain · refused"
 
 
-@flow(name="retrain", flow_run_name=run_name, persist_result=False)
-async def retrain(
-    name: str,
-    data: str | list[str],
-    model: str,
-    method: Method = "sft",
-    min_improvement: Annotated[float, Field(ge=0, lt=1)] = 0.01,
-    keep: Annotated[int, Field(ge=1)] = 5,
-    warm_start: bool = False,
-    settings: Annotated[dict[str, Any], WithJsonSchema(settings_schema())] = {},  # noqa: B006
-) -> State:
+@flow(name="retrain", flow_run_name=run_name, persist_result=False, validate_parameters=False)
+@taking(Retraining.model_fields)
+async def retrain(**given: Any) -> State:
     """Train a model again if its data changed, and promote it if it is better than the one in use.
 
     Args:
-        name: What the model is called; its versions are in $OPENSLOTH_HOME/models, or in OPENSLOTH_MODELS.
-        data: What is watched: files, folders, globs, URLs (s3://, …) or a hub data set.
-        model: The base model: a folder, a hub id or "embedded".
-        method: How it is trained.
-        min_improvement: By what share the loss (grpo: the mean reward) on held-out rows has to be better than
-            that of the version in use, or of the base model where there is none.
-        keep: How many promoted versions are kept, for rolling back.
-        warm_start: Go on with the promoted adapter, instead of a new one on the base model.
-        settings: All else, by the names and in the groups of the form of finetune-sft, -dpo or -grpo; a tenth
-            of the rows is held out unless eval_size gives another share.
+        given: see `Retraining`.
     """
     outlive_console()
-    given = {"data": data, "model": model, "method": method, "settings": settings}
     try:
-        config = retraining_config(_config(given))
+        asked = Retraining.given(given)
+        config = asked.training()
         await admit(config)
         await mark_crashed()
-        registry = open_registry(name, say=get_run_logger().info)
-        firing = _Firing(registry, Workspace(name), config, min_improvement, keep, warm_start)
+        registry = open_registry(asked.name, say=get_run_logger().info)
+        firing = _Firing(
+            registry, Workspace(asked.name), config, asked.min_improvement, asked.keep, asked.warm_start
+        )
         with signals_cancel(), ExitStack() as stack:
             try:
                 await asyncio.to_thread(stack.enter_context, registry.lock())
@@ -99,11 +81,7 @@ async def retrain(
         return failed(err, None)
 
 
-def _config(given: Mapping[str, Any]) -> OpenSlothConfig:
-    first = {name: given[name] for name in ("data", "model")}
-    config = FORMS[given.get("method", "sft")].config_of({**given.get("settings", {}), **first})
-    assert isinstance(config, OpenSlothConfig), "the forms of methods are those of trainings"
-    return config
+retrain.__signature__ = shown_signature(retraining_schema(), REQUIRED)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

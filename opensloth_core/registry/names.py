@@ -12,8 +12,10 @@ from opensloth_core.store.home import home_dir
 
 VARIABLE = "OPENSLOTH_MODELS"
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_MAX_NAME = 100
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
+MAX_NAME = 100
+"""How a model's name is spelt; see `check_name`."""
+
 ID_PATTERN = r"^([0-9]{4,})-[0-9a-f]{4}$"
 """What a version is called."""
 
@@ -33,7 +35,7 @@ def check_name(name: str) -> str:
     if not _is_spelt_well(name):
         raise ConfigError(
             f"model name {name!r}: give lower-case letters, digits, '.', '_' and '-', a letter or a digit "
-            f"first, {_MAX_NAME} at most, such as support-bot"
+            f"first, {MAX_NAME} at most, such as support-bot"
         )
     if not is_name(name):
         raise ConfigError(f"model name {name!r}: means something else; choose another, such as support-bot")
@@ -47,7 +49,7 @@ def is_name(name: str) -> bool:
 
 
 def _is_spelt_well(name: str) -> bool:
-    return _NAME.fullmatch(name) is not None and len(name) <= _MAX_NAME
+    return re.fullmatch(NAME_PATTERN, name) is not None and len(name) <= MAX_NAME
 
 
 def models_root() -> str:

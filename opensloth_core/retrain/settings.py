@@ -11,6 +11,12 @@ EVAL_SIZE = 0.1
 
 _ELSEWHERE = ("output", "data_output", "init_from", "pretrained_lora")
 
+REFUSED = frozenset({"prepared", "merge_lora", *_ELSEWHERE})
+"""Settings with which nothing can be retrained; a number of rows as `eval_size` is refused too."""
+
+ADAPTERS = ("lora", "qlora")
+"""What `finetuning_type` may be."""
+
 
 def retraining_config(config: OpenSlothConfig) -> OpenSlothConfig:
     """The configuration with a share of the rows held out.
@@ -29,9 +35,9 @@ def retraining_config(config: OpenSlothConfig) -> OpenSlothConfig:
                 f"{name} {getattr(config, name)}: has no meaning for retraining, which keeps its models "
                 "under their name and starts from model, or with warm_start from the promoted one; drop it"
             )
-    if config.finetuning_type == "full" or config.merge_lora:
-        what = "merge_lora" if config.merge_lora else "finetuning_type full"
-        raise ConfigError(f"{what}: retraining compares adapters of one model; use lora or qlora")
+    if config.finetuning_type not in ADAPTERS or config.merge_lora:
+        what = "merge_lora" if config.merge_lora else f"finetuning_type {config.finetuning_type}"
+        raise ConfigError(f"{what}: retraining compares adapters of one model; use {' or '.join(ADAPTERS)}")
     if config.eval_size is None:
         return config.model_copy(update={"eval_size": EVAL_SIZE})
     if config.eval_size >= 1:

@@ -1,19 +1,15 @@
 """The form of each deployment: what Prefect makes of it, and which configuration its values mean."""
 
-import functools
 from typing import Any
 
 import pytest
 import yaml
-from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import ValidationError, validate
 
 from flows.cli.os_train import METHODS
 from flows.cli.parser import parse_flags
 from flows.finetune import FLOWS
-from flows.form import FormFlow
 from flows.parameters import parameters_of
-from flows.prepare import prepare_data
 from flows.server.deployments import deployments_file
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.form.schema import SHAPES
@@ -21,9 +17,8 @@ from opensloth_core.config.form.values import FORMS
 from opensloth_core.config.nest import flat_names
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError
+from tests.flows.forms import FLOW, FORM_OF, LEAST, RETRAINED, groups, leaves, refusal, schema_of, untouched
 
-FLOW: dict[str, FormFlow] = {**FLOWS, "data": prepare_data}
-LEAST = {"data": "some.jsonl", "model": "some-model"}
 OTHER: dict[str, Any] = {
     "data": ["a.jsonl", "b.jsonl"],
     "map": ["messages=talk"],
@@ -42,46 +37,13 @@ OTHER: dict[str, Any] = {
 """Values other than the default, where the type alone would not give one."""
 
 
-@functools.cache
-def schema_of(name: str) -> dict[str, Any]:
-    return parameter_schema(FLOW[name]).model_dump_for_openapi()
-
-
-def refusal(name: str, **values: Any) -> str | None:
-    """Why the server does not take these parameters, None where it does."""
-    try:
-        validate({**LEAST, **values}, schema_of(name), raise_on_error=True)
-    except ValidationError as err:
-        return str(err)
-    return None
-
-
-def untouched(properties: dict[str, Any]) -> dict[str, Any]:
-    """What the page submits of a form in which nothing is changed: defaults, and off for each switch."""
-    values: dict[str, Any] = {}
-    for name, described in properties.items():
-        if "properties" in described:
-            values[name] = untouched(described["properties"])
-        elif "default" in described or described.get("type") == "boolean":
-            values[name] = described.get("default", False)
-    return values
-
-
-def leaves(properties: dict[str, Any]) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
-    return [
-        ((name, *path), leaf)
-        for name, described in properties.items()
-        for path, leaf in (
-            leaves(described["properties"]) if "properties" in described else [((), described)]
-        )
-    ]
-
-
-@pytest.mark.parametrize("name", FLOW)
+@pytest.mark.parametrize("name", FORM_OF)
 def test_every_field_has_a_title_and_a_description_and_the_page_can_draw_it(name: str) -> None:
     properties = schema_of(name)["properties"]
     assert [one["position"] for one in properties.values()] == list(range(len(properties)))
-    assert list(properties)[:2] == ["data", "model"]
+    assert list(properties)[: len(RETRAINED if name == "retrain" else LEAST)] == list(
+        RETRAINED if name == "retrain" else LEAST
+    )
     assert not {"run_dir", "config"} & set(properties)
     for path, leaf in leaves(properties):
         assert leaf["title"][0].isupper() and "_" not in leaf["title"], path
@@ -89,9 +51,8 @@ def test_every_field_has_a_title_and_a_description_and_the_page_can_draw_it(name
         types = [leaf.get("type"), *(way["type"] for way in leaf.get("anyOf", ()))]
         assert set(types) - {None} and "null" not in types, path
         assert leaf.get("default", "not given") is not None, path
-    for group in properties.values():
-        if "properties" in group:
-            assert group["additionalProperties"] is False and group["description"]
+    for group in groups(properties):
+        assert group["additionalProperties"] is False and group["description"] and group["title"]
 
 
 @pytest.mark.parametrize("name", FLOW)
@@ -227,10 +188,11 @@ def test_a_flow_refuses_a_configuration_of_another_method() -> None:
 def test_every_deployment_has_the_server_check_its_form() -> None:
     entries = yaml.safe_load(deployments_file().read_text())["deployments"]
     ours = {entry["entrypoint"].rpartition(":")[2]: entry for entry in entries}
-    for name, flow in FLOW.items():
+    for name, flow in FORM_OF.items():
         entry = ours[flow.fn.__name__]
         assert entry["enforce_parameter_schema"] is True
         assert entry["description"] and entry["tags"]
-        defaults = {} if name == "data" else {"resume": "auto"}
-        assert entry.get("parameters", {}) == defaults
+        defaults = entry.get("parameters", {})
+        if name != "retrain":
+            assert defaults == ({} if name == "data" else {"resume": "auto"})
         assert refusal(name, **defaults) is None

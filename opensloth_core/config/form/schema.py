@@ -81,18 +81,38 @@ SHAPES: dict[str, Schema] = {
 
 def parameters_schema(form: Form) -> dict[str, Schema]:
     """The schema of each parameter, in the order the page shows them; see `required`."""
+    driving = described_settings(Driving) if form.method else {}
+    return settings_schema(form) | driving
+
+
+def settings_schema(form: Form, is_prefilled: bool = True) -> dict[str, Schema]:
+    """The schema of each setting of a form, in its groups.
+
+    Args:
+        is_prefilled: whether the page shows defaults as values, and so submits them; otherwise the
+            descriptions tell them.
+    """
     properties: dict[str, Schema] = {}
     for field in form.fields:
+        described = _property(form, field, is_prefilled)
         if len(field.path) == 1:
-            properties[field.path[0]] = _property(form, field)
+            properties[field.path[0]] = described
             continue
         group = properties.setdefault(field.path[0], _group(field.path[0]))
-        group["properties"][field.path[1]] = _property(form, field) | {"position": len(group["properties"])}
-    if form.method:
-        for name, described in Driving.model_json_schema()["properties"].items():
-            properties[name] = {**_plain(described), "title": _title(name)}
-            properties[name]["description"] = " ".join(described["description"].split())
+        group["properties"][field.path[1]] = described | {"position": len(group["properties"])}
     return properties
+
+
+def described_settings(model: type[Settings]) -> dict[str, Schema]:
+    """The schema of the settings of a model that stand beside those of a form; without defaults."""
+    return {
+        name: {
+            **(SHAPES[name] if name in SHAPES else _plain(described)),
+            "title": _title(name),
+            "description": " ".join(described["description"].split()),
+        }
+        for name, described in model.model_json_schema()["properties"].items()
+    }
 
 
 def required(form: Form) -> tuple[str, ...]:
@@ -106,7 +126,7 @@ def _group(name: str) -> Schema:
     return {**group, "additionalProperties": False, "properties": {}}
 
 
-def _property(form: Form, field: FormField) -> Schema:
+def _property(form: Form, field: FormField, is_prefilled: bool) -> Schema:
     name = field.path[-1]
     described = form.described(field)
     description = " ".join(described["description"].split())
@@ -116,9 +136,9 @@ def _property(form: Form, field: FormField) -> Schema:
     if form.method and "enum" in plain:
         plain["enum"] = [choice for choice in plain["enum"] if form.allows(field, choice)]
     default = described.get("default")
-    if form.is_prefilled(field):
+    if is_prefilled and form.is_prefilled(field):
         plain["default"] = default
-    elif isinstance(default, list | int | float) and default != []:
+    elif isinstance(default, str | list | int | float) and default != [] and not isinstance(default, bool):
         typed = as_typed(name, default)
         shown = ", ".join(typed) if isinstance(typed, list) else str(typed)
         description = f"{description} Default: {shown}."
