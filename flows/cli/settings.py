@@ -16,6 +16,7 @@ from opensloth_core.config.builder import LayeredConfigError, TrainingConfigBuil
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.layer import SourceError
 from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.config.training import both_lengths
 from opensloth_core.errors import ConfigError, OpenSlothError
 from opensloth_core.presets.names import PresetChoice
 
@@ -76,7 +77,8 @@ def training_config(
         raise SourceError(
             f"{contradiction} contradicts the command, which is for {method}; change one of them"
         )
-    _refuse_both_lengths(given)
+    if problem := both_lengths(given, lambda name: f"--{name.replace('_', '-')}"):
+        raise UsageError(problem)
     return builder.with_flags(earlier or {}).with_flags({**given, "method": method}).build()
 
 
@@ -88,12 +90,6 @@ def preparation_config(given: Mapping[str, Any], kind: type[Preparation]) -> Pre
     """
     sources, flags = split_sources(given)
     return layers(sources).with_flags(flags).build_preparation(kind)
-
-
-def _refuse_both_lengths(given: Mapping[str, Any]) -> None:
-    # In a run's record both stand; typed both, one of them would be ignored.
-    if {"epochs", "max_steps"} <= given.keys():
-        raise UsageError("--max-steps is instead of --epochs; give one of the two")
 
 
 def problem_text(err: OpenSlothError, model: type[Settings], flags: Sequence[Flag]) -> str:

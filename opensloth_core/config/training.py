@@ -1,5 +1,6 @@
 """How a model is trained: adapter, optimizer, batches."""
 
+from collections.abc import Callable, Container
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -27,6 +28,20 @@ def parse_names(value: Any) -> Any:
 
 BatchSize = Literal["auto"] | PositiveInt
 Names = Annotated[tuple[str, ...], BeforeValidator(parse_names), Field(min_length=1)]
+
+
+def both_lengths(given: Container[str], spell: Callable[[str], str]) -> str | None:
+    """What is wrong where a person gave both lengths of a run, of which one would be ignored.
+
+    No rule of the models: in a run's record both may stand.
+
+    Args:
+        given: names of settings.
+        spell: how the person knows a setting.
+    """
+    if "epochs" in given and "max_steps" in given:
+        return f"{spell('max_steps')} is instead of {spell('epochs')}; give one of the two"
+    return None
 
 
 class LoraArguments(Settings):

@@ -159,6 +159,10 @@ def test_the_server_takes_one_source_and_several_and_asks_for_what_is_required()
             {"preparation": {"samples_from": "head"}},
             "samples_from head: has no effect without samples; give both",
         ),
+        (
+            {"epochs": 3, "training": {"max_steps": 1}},
+            "training.max_steps is instead of epochs; give one of the two",
+        ),
         ({"model": None}, "model: required"),
     ],
 )
@@ -173,6 +177,13 @@ def test_what_the_server_did_not_check_is_refused_in_one_sentence(
 def test_a_lora_setting_that_is_given_as_its_default_is_given() -> None:
     config = FORMS["sft"].config_of({**LEAST, "lora": {"lora_rank": 16, "merge_lora": False}})
     assert "lora" in config.model_fields_set
+
+
+def test_of_two_lengths_in_a_file_the_form_gets_the_one_that_counts() -> None:
+    both = OpenSlothConfig.of({**LEAST, "training": {"epochs": 3, "max_steps": 1}})
+    assert parameters_of(both) == {**LEAST, "data": ["some.jsonl"], "training": {"max_steps": 1}}
+    prefilled = {**LEAST, "epochs": 1.0, "training": {"max_steps": 1}}
+    assert FORMS["sft"].config_of(prefilled) == FORMS["sft"].config_of(parameters_of(both))
 
 
 def test_the_shapes_are_of_settings_that_there_are() -> None:

@@ -14,6 +14,7 @@ from opensloth_core.config.form.layout import GROUPS, FormField, fields_of
 from opensloth_core.config.nest import Names, nest
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.config.spelling import did_you_mean
+from opensloth_core.config.training import both_lengths
 from opensloth_core.errors import ConfigError
 
 _RUN_NAME = re.compile(r"[^/]+-\d{8}-\d{6}-[0-9a-f]{4}")
@@ -81,17 +82,21 @@ class Form:
         """
         fields = {field.path: field for field in self.fields}
         nested: dict[str, Any] = {"method": self.method} if self.method else {}
+        called: dict[str, str] = {}
         for path, value in self._given(values):
             if path not in fields:
                 raise ConfigError(f"{dotted(path)}: no such setting{self._meant(path)}")
             field = fields[path]
             if self.is_prefilled(field) and value == self.described(field)["default"]:
                 continue
+            called[path[-1]] = dotted(path)
             *groups, name = field.place
             home = nested
             for group in groups:
                 home = home.setdefault(group, {})
             home[name] = value
+        if problem := both_lengths(called, called.__getitem__):
+            raise ConfigError(problem)
         run = nested.get("model")
         if self.method and isinstance(run, str) and _RUN_NAME.fullmatch(run):
             nested["init_from"] = nested.pop("model")
@@ -101,8 +106,14 @@ class Form:
             raise ConfigError(describe(err, self.model, self._spelled)) from err
 
     def values_of(self, config: DatasetPrepConfig) -> dict[str, Any]:
-        """The values of the form that mean this configuration: what it was given, as JSON has it."""
+        """The values of the form that mean this configuration: what it was given, as JSON has it.
+
+        Of two lengths of a run, as a file may give them, the one that counts.
+        """
         given = config.model_dump(mode="json", exclude_unset=True)
+        training = given.get("training", {})
+        if training.get("max_steps") is not None:
+            training.pop("epochs", None)
         values: dict[str, Any] = {}
         for field in self.fields:
             value: Any = given
