@@ -107,10 +107,10 @@ async def _retrain(firing: _Firing, stack: ExitStack) -> State:
     current = registry.current()
     current_dir = None
     if current is not None:
-        check_comparable(current, config, found)
+        check_comparable(current, config, found, firing.warm_start)
         current_dir = await asyncio.to_thread(stack.enter_context, registry.hold(current))
     run = await _trained(firing, found, current, current_dir if firing.warm_start else None)
-    earlier_key = await asyncio.to_thread(earlier_rows, current, config, get_run_logger().warning)
+    earlier_key = await asyncio.to_thread(earlier_rows, current, get_run_logger().warning)
     old, new = await compared(run.path, current_dir, earlier_key, firing.workspace.compare_dir)
     old_name = f"version {current.id}" if current else "the base model"
     verdict = judge(config.method, old, new, firing.min_improvement, old_name)

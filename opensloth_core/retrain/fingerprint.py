@@ -1,12 +1,13 @@
 """What a firing found, in a string that is kept with its judgement: data, settings, what is held out.
 
-    data 5f0c…  settings 91ab…  held-out 0.1 of seed 42
+    data 5f0c…  settings 91ab…  held-out 0.1 of seed 42, prompts of sft
 
 Taken without a GPU and without importing torch: of local files the digests are remembered (see
 `store.digest_memory`), so an unchanged source costs one `stat` a file; remote storages are asked for etags,
 the hub for its commit.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ _DIGITS = 32
 _BESIDE_THE_MODEL = SHAPE_NOTHING | {"data", "gpus", "data_output", "split", "init_from", "pretrained_lora"}
 """Settings that change no model, or count through the content of the data."""
 
+_PROMPTS = ", prompts of "
+
 _FORM = re.compile(r"data (?P<data>\w+) settings (?P<settings>\w+) held-out (?P<held_out>.+)")
 
 
@@ -39,7 +42,8 @@ class SourceFingerprint:
     """Digest of the settings that shape or judge a model."""
 
     held_out: str
-    """What decides which rows are held out, for people."""
+    """What decides which rows are held out, for people: share, seed, and how a row's prompt is found. Earlier
+    ones lack the last."""
 
     num_files: int = 0
     size_bytes: int = 0
@@ -77,10 +81,25 @@ def source_fingerprint(config: OpenSlothConfig, judged_by: Mapping[str, Any]) ->
     return SourceFingerprint(
         data=input_digest(files, file_digest=remembered_digest)[:_DIGITS],
         settings=parts_digest({name: repr(value) for name, value in settings.items()})[:_DIGITS],
-        held_out=f"{config.eval_size:g} of seed {config.seed}",
+        held_out=with_prompts(f"{config.eval_size:g} of seed {config.seed}", config.method, config.map),
         num_files=len(files),
         size_bytes=sum(file.size_bytes for file in files),
     )
+
+
+def with_prompts(held_out: str, method: str, columns: Mapping[str, str]) -> str:
+    """What decides which rows are held out, with what decides what is the prompt of a row.
+
+    Another column as the prompt puts all rows into other groups, and by that on other sides.
+
+    Args:
+        held_out: share and seed, or both with the prompts already.
+        columns: the setting `map`.
+    """
+    if _PROMPTS in held_out:
+        return held_out
+    mapped = f" by {json.dumps(columns, sort_keys=True)}" if columns else ""
+    return f"{held_out}{_PROMPTS}{method}{mapped}"
 
 
 def _reward_digests(config: OpenSlothConfig) -> dict[str, str]:

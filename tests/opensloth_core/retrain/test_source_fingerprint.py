@@ -96,9 +96,24 @@ def test_another_reward_under_the_same_name_is_new(
 def test_it_is_read_back_from_what_is_kept_and_nothing_else_is(source: Path) -> None:
     before = found(source, seed=7)
     read = SourceFingerprint.parse(str(before))
-    assert read is not None and before.is_same(read) and read.held_out == "0.1 of seed 7"
+    assert read is not None and before.is_same(read) and read.held_out == before.held_out
+    assert read.held_out == "0.1 of seed 7, prompts of sft"
+    earlier = SourceFingerprint.parse("data ab12 settings cd34 held-out 0.1 of seed 42")
+    assert earlier is not None and earlier.held_out == "0.1 of seed 42"
     assert SourceFingerprint.parse(None) is None
     assert SourceFingerprint.parse("sha256:abc") is None
+
+
+def test_what_is_held_out_depends_on_which_column_is_the_prompt(source: Path) -> None:
+    mapped = found(source, map=["question=answer", "answer=question"])
+    assert mapped.held_out == '0.1 of seed 42, prompts of sft by {"answer": "question", "question": "answer"}'
+    assert SourceFingerprint.parse(str(mapped)) == SourceFingerprint(
+        mapped.data, mapped.settings, mapped.held_out
+    )
+    odd = found(source, map=["question=a\nb"])
+    read = SourceFingerprint.parse(str(odd))
+    assert read is not None and read.held_out == odd.held_out
+    assert found(source, training={"learning_rate": 0.5}).held_out == found(source).held_out
 
 
 def test_a_missing_source_is_an_error_and_not_nothing_new(source: Path) -> None:

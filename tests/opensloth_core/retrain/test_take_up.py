@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.data.ledger import Ledger
 from opensloth_core.errors import ConfigError
 from opensloth_core.registry.records import PromotionRecord, Version, VersionManifest
 from opensloth_core.retrain.compared import check_comparable, earlier_rows
@@ -13,8 +14,10 @@ from opensloth_core.retrain.fingerprint import SourceFingerprint
 from opensloth_core.retrain.settings import with_adapter
 from opensloth_core.retrain.take_up import unjudged_run
 from opensloth_core.retrain.workspace import Finished, Workspace
+from opensloth_core.store.artifact import commit, staging
+from opensloth_core.store.prepared import PreparedManifest, prepared_dir
 
-FOUND = SourceFingerprint("ab12", "cd34", "0.1 of seed 42")
+FOUND = SourceFingerprint("ab12", "cd34", "0.1 of seed 42, prompts of sft")
 
 
 def test_a_run_is_remembered_until_it_is_judged(home: Path) -> None:
@@ -61,27 +64,70 @@ def version(**record: object) -> Version:
 CONFIG = OpenSlothConfig.of({"data": "a.jsonl", "model": "embedded", "eval_size": 0.1})
 
 
-def test_a_version_that_may_have_seen_what_is_held_out_now_is_not_compared(home: Path) -> None:
-    same = version(source_fingerprint="data 1 settings 2 held-out 0.1 of seed 42")
-    check_comparable(same, CONFIG, FOUND)
-    other = version(source_fingerprint="data 1 settings 2 held-out 0.1 of seed 7")
-    with pytest.raises(ConfigError, match="give eval_size and seed as they were, or another name"):
-        check_comparable(other, CONFIG, FOUND)
+@pytest.mark.parametrize(
+    ("held_out", "is_comparable"),
+    [
+        ("0.1 of seed 42, prompts of sft", True),
+        ("0.1 of seed 42", True),  # an earlier one, of the same method and, as far as is known, map
+        ("0.1 of seed 7", False),
+        ("0.2 of seed 42, prompts of sft", False),
+        ("0.1 of seed 42, prompts of grpo", False),
+        ('0.1 of seed 42, prompts of sft by {"messages": "talk"}', False),
+    ],
+)
+def test_a_version_that_may_have_seen_what_is_held_out_now_is_not_compared(
+    home: Path, held_out: str, is_comparable: bool
+) -> None:
+    made = version(source_fingerprint=f"data 1 settings 2 held-out {held_out}")
+    if is_comparable:
+        check_comparable(made, CONFIG, FOUND, warm_start=True)
+        return
+    with pytest.raises(ConfigError, match="seed, method and map as they were, or another name"):
+        check_comparable(made, CONFIG, FOUND, warm_start=False)
+
+
+def test_the_map_of_an_earlier_version_is_that_of_its_data(home: Path) -> None:
+    nothing = dict.fromkeys(("rows_read", "rows_kept", "rows_not_sampled", "examples", "packs", "cells"), 0)
+    nothing |= dict.fromkeys(("tokens_in", "tokens_trained", "tokens_masked", "tokens_dropped", "padding"), 0)
+    ledger = Ledger.of({**nothing, "rows_rejected": {}, "pack_length": None, "max_seq_length": 1})
+    mapped = CONFIG.model_copy(update={"map": {"messages": "talk"}}).preparation
+    with staging(prepared_dir("0" * 32)) as folder:
+        manifest = PreparedManifest(
+            files={},
+            key="0" * 32,
+            parts={},
+            preparation=mapped.model_dump(mode="json"),
+            shards=(),
+            ledger=ledger,
+            created=1.0,
+        )
+        commit(folder, prepared_dir("0" * 32), manifest)
+    earlier = "data 1 settings 2 held-out 0.1 of seed 42"
+    with pytest.raises(ConfigError, match=r"was made with 0\.1 of seed 42, prompts of sft by .* held out"):
+        check_comparable(version(source_fingerprint=earlier, prepared_key="0" * 32), CONFIG, FOUND, False)
+
+
+def test_what_may_have_seen_held_out_rows_is_not_gone_on_with(home: Path) -> None:
+    """Its next version would be one of retraining, and nobody could tell any more."""
+    by_hand = version()
+    check_comparable(by_hand, CONFIG, FOUND, warm_start=False)
+    with pytest.raises(ConfigError, match="warm_start: version 0001-ab12 was not made by retraining"):
+        check_comparable(by_hand, CONFIG, FOUND, warm_start=True)
 
 
 def test_a_version_of_another_base_model_is_not_compared(home: Path) -> None:
     with pytest.raises(ConfigError, match="version 0001-ab12 is an adapter of org/other"):
-        check_comparable(version(base_model="org/other"), CONFIG, FOUND)
+        check_comparable(version(base_model="org/other"), CONFIG, FOUND, False)
 
 
 def test_what_cannot_be_said_of_a_version_made_by_hand_is_told(home: Path) -> None:
     said: list[str] = []
-    assert earlier_rows(None, CONFIG, said.append) is None
+    assert earlier_rows(None, said.append) is None
     assert not said
-    assert earlier_rows(version(), CONFIG, said.append) is None
+    assert earlier_rows(version(), said.append) is None
     assert "may have been trained on rows that are held out now" in said.pop()
     made = version(source_fingerprint=str(FOUND), prepared_key="0" * 32)
-    assert earlier_rows(made, CONFIG, said.append) is None
+    assert earlier_rows(made, said.append) is None
     assert "only the rows that are held out now are compared" in said.pop()
 
 
