@@ -20,6 +20,7 @@ from opensloth_core.errors import ConfigError, OpenSlothError
 from opensloth_core.launch.interrupts import signals_cancel, take_signals_back
 from opensloth_core.registry.model_registry import Registry, open_registry
 from opensloth_core.registry.records import Version
+from opensloth_core.retrain.already_judged import already_judged
 from opensloth_core.retrain.compared import check_comparable, earlier_rows
 from opensloth_core.retrain.fingerprint import SourceFingerprint
 from opensloth_core.retrain.form import REQUIRED, Retraining, retraining_schema
@@ -102,7 +103,7 @@ async def _retrain(firing: _Firing, stack: ExitStack) -> State:
     found = await watched(
         config, {"min_improvement": firing.min_improvement, "warm_start": firing.warm_start}
     )
-    if (known := _already_judged(registry, found)) is not None:
+    if (known := already_judged(registry, found)) is not None:
         return Completed(name=NOTHING_NEW, message=known)
     current = registry.current()
     current_dir = None
@@ -150,14 +151,3 @@ async def _trained(
     run = RunDirectory(Path(str(adapter)).parent)
     firing.workspace.note_finished(Finished(run.path.name, str(found), replacing))
     return run
-
-
-def _already_judged(registry: Registry, found: SourceFingerprint) -> str | None:
-    """What came of the same data and settings before; None where they are new."""
-    current, last = registry.current(), registry.judged()
-    if current is not None and found.is_same(SourceFingerprint.parse(current.record.source_fingerprint)):
-        return f"nothing new since version {current.id}, which is in use"
-    if last is not None and found.is_same(SourceFingerprint.parse(last.source_fingerprint)):
-        outcome = "promoted, and is not in use any more" if last.promoted else f"not promoted: {last.why}"
-        return f"nothing new since run {last.run}, which was {outcome}"
-    return None

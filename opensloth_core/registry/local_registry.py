@@ -3,7 +3,7 @@
     models/<name>/current                  link to versions/<id>, replaced by one rename
     models/<name>/versions/<id>/           a version; see `opensloth_core.store.artifact`
     models/<name>/versions/.staging-…      one that is being written
-    models/<name>/judged.json              how the last model was judged
+    models/<name>/judged.json              how models were judged that are not in use
     models/<name>/.retrain.lock            locked by whoever makes new versions, as long as that takes
 
 Whoever opens several files through `current` may see two versions: resolve it once, then open the files.
@@ -22,7 +22,7 @@ from pathlib import Path
 from opensloth_core.errors import ConfigError, StoreError
 from opensloth_core.registry.current_link import VERSIONS
 from opensloth_core.registry.held import free_to_remove, held
-from opensloth_core.registry.judgements import latest, read_judgement
+from opensloth_core.registry.judgements import JUDGED, latest, newest, read_judgements, rolled_back, written
 from opensloth_core.registry.kept import beyond, check_keep, check_replaced, rollback_target
 from opensloth_core.registry.local_pointer import LocalPointer
 from opensloth_core.registry.model_files import check_whole, copy_model
@@ -88,6 +88,7 @@ class LocalRegistry:
                 with self._pointer.switching():
                     before = self._pointer.current_id()
                     check_replaced(self.name, replacing, before)
+                    self._note(rolled_back(self.versions(), before))
                     manifest = VersionManifest(
                         files=files, id=target.name, record=record, replaced=before, created=time.time()
                     )
@@ -122,24 +123,14 @@ class LocalRegistry:
             yield self.local_dir(version)
 
     def judged(self) -> PromotionRecord | None:
-        path = self._folder / "judged.json"
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            data = None
-        except OSError as err:
-            raise StoreError(f"{path}: cannot be read: {err.strerror}") from err
-        return latest(read_judgement(data, str(path)), self.versions())
+        return latest(self._noted(), self.versions())
+
+    def judgements(self) -> list[PromotionRecord]:
+        return newest([*self._noted(), *rolled_back(self.versions(), self._pointer.current_id())])
 
     def note_judged(self, record: PromotionRecord) -> None:
-        partial = self._folder / f".judged-{secrets.token_hex(8)}"
-        with self._writing():
-            try:
-                partial.write_text(record.model_dump_json(indent=2) + "\n")
-                flush(partial)
-                partial.rename(self._folder / "judged.json")
-            finally:
-                partial.unlink(missing_ok=True)
+        with self._writing(), self._pointer.switching():
+            self._note([record])
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -169,6 +160,7 @@ class LocalRegistry:
                     f"model {self.name}: {version.id} is the current version; roll back first, or remove the "
                     "model with all its versions"
                 )
+            self._note(rolled_back([version], self._pointer.current_id()))
             if reason := self._removed(version.id):
                 raise ConfigError(f"model {self.name}: {version.id} stays: {reason}")
 
@@ -183,6 +175,28 @@ class LocalRegistry:
             self._folder.rename(away)
         # What cannot be removed now is found by `os-train cache gc`.
         shutil.rmtree(away, ignore_errors=True)
+
+    def _noted(self) -> list[PromotionRecord]:
+        path = self._folder / JUDGED
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            data = None
+        except OSError as err:
+            raise StoreError(f"{path}: cannot be read: {err.strerror}") from err
+        return read_judgements(data, str(path))
+
+    def _note(self, more: list[PromotionRecord]) -> None:
+        """Remember judgements, in a folder that can be written and while nobody else does."""
+        if not more:
+            return
+        partial = self._folder / f".judged-{secrets.token_hex(8)}"
+        try:
+            partial.write_bytes(written(newest([*self._noted(), *more])))
+            flush(partial)
+            partial.rename(self._folder / JUDGED)
+        finally:
+            partial.unlink(missing_ok=True)
 
     def _ids(self) -> list[str]:
         try:

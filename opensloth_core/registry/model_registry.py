@@ -82,6 +82,11 @@ class Registry(Protocol):
     def judged(self) -> PromotionRecord | None:
         """How the last model was judged, promoted or refused; None where none ever was."""
 
+    def judgements(self) -> list[PromotionRecord]:
+        """How models were judged that are not in use, the newest first: those that were noted, and those that
+        a rollback went back from, also where their versions are gone; the last hundred.
+        """
+
     def note_judged(self, record: PromotionRecord) -> None:
         """Remember a judgement; a promotion is one without being noted."""
 

@@ -2,7 +2,7 @@
 
 <root>/<name>/current.json                the pointer; see `remote_pointer`
 <root>/<name>/versions/<id>/…             a version, whose manifest is written last and then never changed
-<root>/<name>/judged.json                 how the last model was judged
+<root>/<name>/judged.json                 how models were judged that are not in use
 <root>/v1/retrain/<name>.json             the lease of whoever makes new versions
 $OPENSLOTH_HOME/models/.fetched/…         verified copies of versions, on each machine that reads them
 """
@@ -21,7 +21,7 @@ from opensloth_core.errors import ConfigError, StoreError
 from opensloth_core.registry.current_link import VERSIONS
 from opensloth_core.registry.fetched import fetched_dir, is_whole, remove_fetched
 from opensloth_core.registry.held import held
-from opensloth_core.registry.judgements import latest, read_judgement
+from opensloth_core.registry.judgements import JUDGED, latest, newest, read_judgements, rolled_back, written
 from opensloth_core.registry.kept import beyond, check_keep, check_replaced, rollback_target
 from opensloth_core.registry.model_files import check_whole, digests, model_files
 from opensloth_core.registry.names import new_id
@@ -81,6 +81,7 @@ class RemoteRegistry:
             self._check_lease(lease)
             pointer = self._pointer.change(lambda now: now.model_copy(update={"promoter": lease.attempt}))
             check_replaced(self.name, replacing, pointer.current)
+            self._note(rolled_back(self.versions(), pointer.current))
             self._delete_unnamed(pointer)
             files = digests(adapter_dir, model_files(adapter_dir))
             manifest = VersionManifest(
@@ -145,20 +146,14 @@ class RemoteRegistry:
             yield folder
 
     def judged(self) -> PromotionRecord | None:
-        stored = self._objects.read(self._judged_path)
-        noted = read_judgement(stored.data if stored else None, f"{self.location}/judged.json")
-        return latest(noted, self.versions()[:1])
+        return latest(self._noted()[0], self.versions()[:1])
+
+    def judgements(self) -> list[PromotionRecord]:
+        current = self._pointer.read().current
+        return newest([*self._noted()[0], *rolled_back(self.versions(), current)])
 
     def note_judged(self, record: PromotionRecord) -> None:
-        data = (record.model_dump_json(indent=2) + "\n").encode()
-        for _ in range(_MAX_LOOKS):
-            stored = self._objects.read(self._judged_path)
-            if stored is not None and stored.data == data:
-                return
-            version = stored.version if stored else None
-            if self._objects.write_if(self._judged_path, data, version) is not None:
-                return
-        raise StoreError(f"{self.location}/judged.json: others write it all the time; try again")
+        self._note([record])
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -191,6 +186,7 @@ class RemoteRegistry:
                 )
             return now.without([version.id])
 
+        self._note(rolled_back([version], self._pointer.read().current))
         self._pointer.change(without)
         self._delete(version.id)
 
@@ -204,9 +200,25 @@ class RemoteRegistry:
         # Connections of their own, or the heartbeats of a lease would wait for its uploads.
         return ModelObjects(self._url)
 
+    def _noted(self) -> tuple[list[PromotionRecord], str | None]:
+        """What was noted, and the version of the object that says so."""
+        stored = self._objects.read(self._judged_path)
+        noted = read_judgements(stored.data if stored else None, f"{self.location}/{JUDGED}")
+        return noted, stored.version if stored else None
+
+    def _note(self, more: list[PromotionRecord]) -> None:
+        for _ in range(_MAX_LOOKS):
+            noted, version = self._noted()
+            wanted = newest([*noted, *more])
+            if wanted == noted or not more:
+                return
+            if self._objects.write_if(self._judged_path, written(wanted), version) is not None:
+                return
+        raise StoreError(f"{self.location}/{JUDGED}: others write it all the time; try again")
+
     @property
     def _judged_path(self) -> str:
-        return f"{self.name}/judged.json"
+        return f"{self.name}/{JUDGED}"
 
     def _place(self, version_id: str) -> str:
         return f"{self.name}/{VERSIONS}/{version_id}"

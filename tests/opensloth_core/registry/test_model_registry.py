@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from opensloth_core.errors import ConfigError, ModelError, StoreError
+from opensloth_core.registry.judgements import MAX_JUDGEMENTS, newest, read_judgements, written
 from opensloth_core.registry.model_registry import Registry, open_registry
 from opensloth_core.store.artifact import MANIFEST
 from tests.opensloth_core.registry.adapters import FILES, marks, record
@@ -103,6 +104,37 @@ def test_a_promotion_is_a_judgement_and_a_refusal_is_noted(registry, promote) ->
     promote(3, source_fingerprint="c")
     registry.rollback()
     assert registry.judged().source_fingerprint == "c"
+
+
+def test_what_was_refused_or_rolled_back_is_remembered_longer_than_its_version(registry, promote) -> None:
+    def remembered() -> list[str | None]:
+        return [one.source_fingerprint for one in registry.judgements()]
+
+    promote(1, source_fingerprint="a")
+    second = promote(2, source_fingerprint="b")
+    assert remembered() == []
+    registry.rollback()
+    registry.note_judged(record(3, source_fingerprint="c", promoted=False))
+    assert remembered() == ["c", "b"]
+    third = promote(4, keep=1, source_fingerprint="d")
+    assert second.id not in [version.id for version in registry.versions()]
+    assert remembered() == ["c", "b"]  # and not what a better one replaced
+    registry.rollback()
+    assert remembered() == ["d", "c", "b"]
+    registry.remove(third)
+    assert remembered() == ["d", "c", "b"]
+    registry.note_judged(record(6, source_fingerprint="c", promoted=False, why="again"))
+    assert remembered() == ["c", "d", "b"] and registry.judged().why == "again"
+
+
+def test_so_many_judgements_are_kept_and_the_one_of_an_earlier_version_is_read() -> None:
+    many = [record(mark, source_fingerprint=f"f{mark}") for mark in range(MAX_JUDGEMENTS + 5)]
+    kept = newest(many)
+    assert len(kept) == MAX_JUDGEMENTS and kept[0] == many[-1] and many[5] in kept and many[4] not in kept
+    assert read_judgements(written(kept), "judged.json") == kept
+    assert read_judgements(many[0].model_dump_json(indent=2).encode(), "judged.json") == [many[0]]
+    with pytest.raises(StoreError, match=r"judged.json: is damaged; remove it"):
+        read_judgements(b"[{}", "judged.json")
 
 
 def test_a_version_and_a_model_can_be_removed_but_not_what_is_current(registry, promote, root) -> None:
