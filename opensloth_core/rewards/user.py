@@ -6,7 +6,8 @@ import importlib.util
 import math
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,10 +32,9 @@ def load_user_reward(name: str) -> Reward:
     Raises:
         ConfigError: no such name, a place that is not allowed, or a module that does not load.
     """
-    module_name, _, function_name = name.partition(":")
-    if not all(part.isidentifier() for part in [*module_name.split("."), function_name]):
-        raise ConfigError(f"reward {name}: must be package.module:function, such as my_rewards:politeness")
-    module = _load_file(name, module_name) or _load_module(name, module_name)
+    module_name, function_name = _parts(name)
+    path = _own_file(name, module_name)
+    module = _load_module(name, module_name) if path is None else _load_file(name, module_name, path)
     function = getattr(module, function_name, None)
     if not callable(function):
         raise ConfigError(f"reward {name}: {module.__file__} has no function {function_name}")
@@ -56,23 +56,53 @@ def load_user_reward(name: str) -> Reward:
 def source_file(name: str) -> Path | None:
     """The file that a user's own reward is in, which is not run; None where there is none, and for ours.
 
-    What that file imports is not looked for.
+    What that file imports is not looked for. Of an installed module the packages that it is in are run.
+
+    Raises:
+        ConfigError: no such name, a place that is not allowed, or a package that does not load.
     """
-    module_name, colon, _ = name.partition(":")
-    if not colon:
+    if ":" not in name:
         return None
-    path = _path_in_home(module_name)
-    if path.is_file():
+    module_name, _ = _parts(name)
+    if path := _own_file(name, module_name):
         return path
-    try:
+    _check_allowed(name, module_name)
+    with _importing(name, module_name):
         spec = importlib.util.find_spec(module_name)
-    except (ImportError, ValueError):  # which loading it will say
-        return None
     return Path(spec.origin) if spec is not None and spec.has_location and spec.origin else None
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Module and function of a name.
+
+    Raises:
+        ConfigError: it is no such name.
+    """
+    module_name, _, function_name = name.partition(":")
+    if not all(part.isidentifier() for part in [*module_name.split("."), function_name]):
+        raise ConfigError(f"reward {name}: must be package.module:function, such as my_rewards:politeness")
+    return module_name, function_name
 
 
 def _path_in_home(module_name: str) -> Path:
     return home_dir().joinpath("rewards", *module_name.split(".")).with_suffix(".py")
+
+
+def _own_file(name: str, module_name: str) -> Path | None:
+    """The file of a module in `$OPENSLOTH_HOME/rewards`; None where there is none.
+
+    Raises:
+        ConfigError: it leads out of that folder.
+    """
+    folder, path = home_dir() / "rewards", _path_in_home(module_name)
+    if not path.is_file():
+        return None
+    real = path.resolve()
+    if not real.is_relative_to(folder.resolve()):
+        raise ConfigError(
+            f"reward {name}: {path} leads out of {folder}, to {real}; put the file itself there"
+        )
+    return real
 
 
 def _check_own(name: str, module: ModuleType, function: Any) -> None:
@@ -91,29 +121,33 @@ def _check_own(name: str, module: ModuleType, function: Any) -> None:
         )
 
 
-def _load_file(name: str, module_name: str) -> ModuleType | None:
-    folder, path = home_dir() / "rewards", _path_in_home(module_name)
-    if not path.is_file():
-        return None
-    real = path.resolve()
-    if not real.is_relative_to(folder.resolve()):
-        raise ConfigError(
-            f"reward {name}: {path} leads out of {folder}, to {real}; put the file itself there"
-        )
+def _load_file(name: str, module_name: str, path: Path) -> ModuleType:
     full_name = _LOADED_PREFIX + module_name
-    spec = importlib.util.spec_from_file_location(full_name, real)
-    assert spec is not None and spec.loader is not None, real
+    spec = importlib.util.spec_from_file_location(full_name, path)
+    assert spec is not None and spec.loader is not None, path
     module = importlib.util.module_from_spec(spec)
     sys.modules[full_name] = module  # dataclasses and pickling look a class's module up there
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as err:
         del sys.modules[full_name]
-        raise ConfigError(f"reward {name}: {path} cannot be imported: {_described(err)}") from err
+        in_home = _path_in_home(module_name)
+        raise ConfigError(f"reward {name}: {in_home} cannot be imported: {_described(err)}") from err
     return module
 
 
 def _load_module(name: str, module_name: str) -> ModuleType:
+    _check_allowed(name, module_name)
+    with _importing(name, module_name):
+        return importlib.import_module(module_name)
+
+
+def _check_allowed(name: str, module_name: str) -> None:
+    """Refuse an installed module that nobody allowed, before anything is imported: its packages run code too.
+
+    Raises:
+        ConfigError: it is not allowed.
+    """
     prefixes = [part.strip() for part in os.environ.get(MODULES_VARIABLE, "").split(",") if part.strip()]
     # A prefix ends where a dotted part ends, so that allowing `torch` does not allow `torchvision`.
     if not any(f"{module_name}.".startswith(f"{prefix.rstrip('.')}.") for prefix in prefixes):
@@ -122,8 +156,12 @@ def _load_module(name: str, module_name: str) -> ModuleType:
             f"{_path_in_home(module_name)}, or set "
             f"{MODULES_VARIABLE}={','.join([*prefixes, module_name])}{more_in_readme('Rewards')}"
         )
+
+
+@contextmanager
+def _importing(name: str, module_name: str) -> Iterator[None]:
     try:
-        return importlib.import_module(module_name)
+        yield
     except (Exception, SystemExit) as err:
         raise ConfigError(f"reward {name}: {module_name} cannot be imported: {_described(err)}") from err
 

@@ -80,6 +80,7 @@ def test_another_reward_under_the_same_name_is_new(
         path.parent.mkdir(parents=True)
         path.write_text("raise AssertionError('it is looked at, and not run')\n")
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    monkeypatch.setenv("OPENSLOTH_REWARD_MODULES", "bought")
 
     def now() -> SourceFingerprint:
         return found(source, method="grpo", grpo={"reward": "mine:polite,bought.rewards:short=0.5,length"})
