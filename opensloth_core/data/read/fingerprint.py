@@ -20,8 +20,8 @@ def fingerprint(file: InputFile, file_digest: FileDigest | None = None) -> str:
     """What `InputReader.digest` will be, unless the file changes before it has been read.
 
     - A local file: blake2b-256 of its stored bytes.
-    - A remote one: the etag or checksum that its storage gives; where it gives none, blake2b-256 of the
-      bytes, for which the file is fetched.
+    - A remote one: the checksum that its storage gives, or its etag (of any storage but S3 with the URL, see
+      `content_tag`); where it gives neither, blake2b-256 of the bytes, for which the file is fetched.
     - A split of a hub data set: commit, configuration and split.
 
     Args:
@@ -49,8 +49,8 @@ def input_digest(
 ) -> str:
     """blake2b-256 over the fingerprints of files in their order, in hex.
 
-    Names and folders do not count, except where the format comes from the name: the rows of the same bytes
-    differ as csv and as text.
+    Names and folders do not count, except where the format comes from the name (the rows of the same bytes
+    differ as csv and as text), and where a server tells of the content by nothing but an etag.
 
     Args:
         files: as `find_inputs` gives them.

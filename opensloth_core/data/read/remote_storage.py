@@ -4,14 +4,12 @@ from importlib.util import find_spec
 from typing import Any, BinaryIO, cast
 
 from opensloth_core.checks.roots import check_data_url
+from opensloth_core.data.read.content_tag import content_tag
 from opensloth_core.data.read.place import reading, shown
 from opensloth_core.data.read.storage import Kind
 from opensloth_core.errors import DataError
 
 _CHAIN = "::"
-_TAGS = ("ETag", "etag", "Content-MD5", "content_md5", "md5Hash", "crc32c", "sha256", "blob_id")
-"""Fields of fsspec's `info` that change with the content, as the protocols name them."""
-
 _CONNECT_SECONDS = 10
 _SILENT_SECONDS = 60
 
@@ -69,14 +67,12 @@ class RemoteStorage:
     def content_tag(self, location: str) -> str | None:
         with reading(location):
             self._fs.invalidate_cache()
-        info = self._info(location)
-        tags = [f"{name.lower()} {info[name]}" for name in _TAGS if info.get(name)]
-        return f"{tags[0]} {info.get('size')}" if tags else None
+        return content_tag(location, self._info(location), self._is("s3"))
 
     def open(self, location: str, random_access: bool = False) -> BinaryIO:
         check_data_url(location, shown(location))
         # 0 makes fsspec's web client send one request instead of one a block.
-        whole = {} if random_access or not self._is_web() else {"block_size": 0}
+        whole = {} if random_access or not self._is("http") else {"block_size": 0}
         with reading(location):
             return cast(BinaryIO, self._fs.open(self._path(location), "rb", **whole))
 
@@ -85,9 +81,9 @@ class RemoteStorage:
         with reading(location):
             return dict(self._fs.info(self._path(location)))
 
-    def _is_web(self) -> bool:
+    def _is(self, name: str) -> bool:
         protocol = self._fs.protocol
-        return "http" in ((protocol,) if isinstance(protocol, str) else protocol)
+        return name in ((protocol,) if isinstance(protocol, str) else protocol)
 
     def _path(self, location: str) -> str:
         return str(self._fs._strip_protocol(location.partition(_CHAIN)[0]))

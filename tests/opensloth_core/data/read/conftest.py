@@ -57,7 +57,10 @@ def refused(rows: Rows, tmp_path: Path) -> Refused:
 
 
 class _Quiet(SimpleHTTPRequestHandler):
-    """Serves a folder; under /tagged/ with an etag of each file's bytes, under /cut/ only half of them."""
+    """Serves a folder; under /cut/ only half of each file.
+
+    Under /tagged/ it gives an etag of a file's bytes, under /timed/ one of its time and size, as nginx does.
+    """
 
     def log_message(self, *args: object) -> None:
         pass
@@ -70,6 +73,8 @@ class _Quiet(SimpleHTTPRequestHandler):
         path = Path(self.translate_path(self.path))
         if "/tagged/" in self.path and path.is_file():
             self.send_header("ETag", f'"{hash(path.read_bytes()):x}"')
+        if "/timed/" in self.path and path.is_file():
+            self.send_header("ETag", f'"{int(path.stat().st_mtime):x}-{path.stat().st_size:x}"')
         super().end_headers()
 
 

@@ -1,6 +1,7 @@
 """URLs: a file system in memory, and a web server on the loopback."""
 
 import gzip
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ import pytest
 from datasets import Dataset
 from pyarrow import parquet
 
-from opensloth_core.data.read.fingerprint import fingerprint
+from opensloth_core.data.read.fingerprint import fingerprint, input_digest
 from opensloth_core.data.read.inputs import InputReader, find_inputs
 
 Values = Callable[..., list[object]]
@@ -166,6 +167,21 @@ def test_the_fingerprint_of_a_remote_file_is_its_etag_and_else_that_of_its_bytes
         assert reader.digest == first
         (folder / name).write_text('{"a": 2}\n')
         assert fingerprint(file) != first
+
+
+def test_files_that_a_server_gives_the_same_etag_are_not_taken_for_each_other(
+    served: tuple[Path, str],
+) -> None:
+    folder, address = served
+    (folder / "timed").mkdir()
+    for name in ("a", "b"):
+        path = folder / "timed" / f"{name}.jsonl"
+        path.write_text(f'{{"a": "{name}"}}\n')
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    first, second = (find_inputs([f"{address}/timed/{name}.jsonl"], None) for name in ("a", "b"))
+    assert fingerprint(first[0]).split(" at ")[0] == fingerprint(second[0]).split(" at ")[0]
+    assert input_digest(first) != input_digest(second)
+    assert input_digest(first) == input_digest(first)
 
 
 def test_a_remote_file_that_changes_while_it_is_read_gives_another_digest(served: tuple[Path, str]) -> None:
