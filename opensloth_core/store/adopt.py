@@ -1,5 +1,6 @@
 """Prepared data that a person names, checked, and taken into the store where it is a copy outside."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -10,6 +11,9 @@ from opensloth_core.store.digest_memory import remembered_digest
 from opensloth_core.store.given import GivenData, given_data
 from opensloth_core.store.prepared import PreparedManifest, prepared_dir
 from opensloth_core.store.verify import corruption
+
+_NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
+"""Why a file that cannot be linked may yet be copied: another file system, one without links, no right to."""
 
 
 def check_given(called: str) -> None:
@@ -43,10 +47,26 @@ def adopt(called: str, key: str) -> PreparedManifest:
     target = prepared_dir(key)
     with staging(target) as folder:
         for name in given.manifest.files:
-            _link_or_copy(given.folder / name, folder / name)
+            link_or_copy(given.folder / name, folder / name)
         if problem := corruption(folder, given.manifest.files):
             raise DataError(f"prepared {called}: {problem}; prepare the data again with os-data")
         return commit(folder, target, read_manifest(given.folder, PreparedManifest))
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Link a file to a name that is free, or copy it where it cannot be linked.
+
+    Raises:
+        OSError: it cannot be read or written, or the name is taken.
+    """
+    try:
+        # A link of a link would lead back to where the copy is.
+        os.link(source.resolve(), target)
+    except OSError as err:
+        if err.errno not in _NO_LINKS:
+            raise
+        with source.open("rb") as original, target.open("xb") as copy:
+            shutil.copyfileobj(original, copy)
 
 
 def _changed(given: GivenData) -> str | None:
@@ -54,10 +74,3 @@ def _changed(given: GivenData) -> str | None:
         if remembered_digest(given.folder / name) != record.blake2b:
             return f"{name} has changed since it was written; {MANIFEST} has another digest"
     return None
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system
-        shutil.copyfile(source, target)

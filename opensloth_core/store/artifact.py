@@ -17,9 +17,9 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import NonNegativeInt
+from pydantic import Field, NonNegativeInt
 
 from opensloth_core.config.base import Settings
 from opensloth_core.errors import StoreError
@@ -30,6 +30,13 @@ from opensloth_core.store.file_lock import lock_file
 MANIFEST = "manifest.json"
 LOCK = ".lock"
 STAGING = ".staging-"
+
+# Both are joined to folders of this machine, whoever wrote the manifest.
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=200)]
+"""Name of a file in a folder of files only."""
+
+FilePath = Annotated[str, Field(pattern=r"^[^/.\x00][^/\x00]*(/[^/.\x00][^/\x00]*)*$")]
+"""Path of a file within its artifact, no part of which is hidden or leads out."""
 
 
 class FileRecord(Settings):
@@ -45,7 +52,7 @@ class FileRecord(Settings):
 class Manifest(Settings):
     """What every artifact's manifest says."""
 
-    files: dict[str, FileRecord]
+    files: dict[FilePath, FileRecord]
     """Every file of the artifact but the manifest."""
 
     seal: str | None = None

@@ -14,7 +14,14 @@ from pydantic import ConfigDict
 from opensloth_core.checks.roots import is_confined
 from opensloth_core.errors import ConfigError
 from opensloth_core.expanded import expanded
-from opensloth_core.store.artifact import MANIFEST, Manifest, ManifestError, read_manifest
+from opensloth_core.store.artifact import (
+    MANIFEST,
+    FileName,
+    FileRecord,
+    Manifest,
+    ManifestError,
+    read_manifest,
+)
 from opensloth_core.store.home import home_dir
 
 LAUNCH_FILE = "launch.json"
@@ -26,10 +33,11 @@ class GivenManifest(Manifest):
 
     model_config = ConfigDict(extra="ignore")
 
+    files: dict[FileName, FileRecord]
     key: str
     parts: dict[str, str]
     preparation: dict[str, Any]
-    shards: tuple[str, ...]
+    shards: tuple[FileName, ...]
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,12 @@ import os
 import re
 import secrets
 import socket
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 
 from opensloth_core.config.base import Settings
-from opensloth_core.store.artifact import FileRecord
+from opensloth_core.store.artifact import FileName, FileRecord
 
 LAYOUT = "v1"
 """First folder in a store; a version that lays it out in another way uses another one."""
@@ -39,9 +39,6 @@ _ATTEMPT = r"^[0-9]+-[0-9a-f]{16}$"
 _MAX_HOLDER = 300
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"  # it is shown on terminals
 _KEY = re.compile(r"^[0-9a-f-]+$")
-
-# Names are joined to folders of this machine.
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=200)]
 
 
 class Record(Settings):

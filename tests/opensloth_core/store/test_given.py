@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from opensloth_core.errors import ConfigError, DataError
 from opensloth_core.models.tiny import write_tiny_model
 from opensloth_core.preflight import examine
 from opensloth_core.runs.directory import RunDirectory
-from opensloth_core.store.adopt import check_given
+from opensloth_core.store.adopt import adopt, check_given, link_or_copy
 from opensloth_core.store.aging import aging
+from opensloth_core.store.artifact import MANIFEST, FileRecord
+from opensloth_core.store.digest import file_digest
 from opensloth_core.store.obtain import obtain
 from opensloth_core.store.prepared import find_prepared, prepared_dir, prepared_key
 
@@ -133,6 +136,51 @@ def test_a_copy_is_verified_and_taken_into_the_store_where_that_has_lost_it(
     shard.unlink()
     with pytest.raises(DataError, match=f"{shard.name} is missing; prepare the data again with os-data"):
         check_given(str(copy))
+
+
+@pytest.mark.parametrize("field", ["files", "shards"])
+def test_a_copy_whose_names_lead_out_of_it_is_refused_and_nothing_is_written(
+    made: PreparedData, tiny_model_dir: Path, tmp_path: Path, field: str
+) -> None:
+    outside, copy = tmp_path / "outside", tmp_path / "copy"
+    outside.write_text("planted")
+    record = FileRecord(size_bytes=outside.stat().st_size, blake2b=file_digest(outside))
+    for name in ("../outside", str(outside), "..", ".hidden", "in/side"):
+        value = {**made.manifest.files, name: record} if field == "files" else (name, name)
+        changed = made.manifest.model_copy(update={field: value}).sealed()
+        (copy / MANIFEST).write_text(changed.model_dump_json())
+        with pytest.raises(ConfigError, match="is damaged, or of another version"):
+            asked(prepared=str(copy))
+        with pytest.raises(ConfigError, match="is damaged, or of another version"):
+            adopt(str(copy), made.manifest.key)
+
+
+def test_a_copy_made_of_links_is_taken_in_as_files(made: PreparedData, tmp_path: Path) -> None:
+    key, links = made.manifest.key, tmp_path / "links"
+    links.mkdir()
+    for path in (tmp_path / "copy").iterdir():
+        (links / path.name).symlink_to(path)
+    shutil.rmtree(made.folder)
+    adopt(str(links), key)
+    assert not [path for path in prepared_dir(key).iterdir() if path.is_symlink()]
+
+
+def test_a_file_that_is_in_the_way_is_never_written_to(tmp_path: Path) -> None:
+    source, target, elsewhere = (tmp_path / name for name in ("source", "target", "elsewhere"))
+    source.write_text("planted")
+    elsewhere.write_text("mine")
+    target.symlink_to(elsewhere)
+    with pytest.raises(FileExistsError):
+        link_or_copy(source, target)
+    if not (shm := Path("/dev/shm")).is_dir() or shm.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("one file system only")
+    with tempfile.NamedTemporaryFile(dir=shm) as other:
+        other.write(b"planted")
+        other.flush()
+        with pytest.raises(FileExistsError):
+            link_or_copy(Path(other.name), target)
+        link_or_copy(Path(other.name), tmp_path / "copied")
+    assert elsewhere.read_text() == "mine" and (tmp_path / "copied").read_text() == "planted"
 
 
 def test_preflight_asks_for_the_prepared_data_and_not_for_its_sources(made: PreparedData, rows: Path) -> None:
