@@ -105,9 +105,14 @@ def record_path(kind: str, key: str) -> str:
     return f"{LAYOUT}/{kind}/{key}.json"
 
 
+def key_dir(kind: str, key: str) -> str:
+    """Where the files of all attempts at a key are."""
+    return f"{LAYOUT}/objects/{kind}/{key}"
+
+
 def attempt_dir(kind: str, key: str, attempt: str) -> str:
     """Where the files of an attempt are."""
-    return f"{LAYOUT}/objects/{kind}/{key}/{attempt}"
+    return f"{key_dir(kind, key)}/{attempt}"
 
 
 def split_record_path(path: str) -> tuple[str, str] | None:

@@ -24,6 +24,7 @@ from opensloth_core.store.artifact import (
     staging,
 )
 from opensloth_core.store.digest import file_digest
+from opensloth_core.store.remote.attempts import remove_attempt, remove_earlier
 from opensloth_core.store.remote.lease import TIMING, Lease, Timing, acquire
 from opensloth_core.store.remote.objects import Objects, Stored
 from opensloth_core.store.remote.place import open_objects
@@ -106,7 +107,9 @@ class RemoteStore:
         return lease
 
     def push(self, kind: str, key: str, folder: Path, lease: Lease, progress: Progress = no_progress) -> bool:
-        """Publish a whole local artifact.
+        """Publish a whole local artifact, and remove what earlier attempts at it left.
+
+        What was sent is removed again where not all of it could be.
 
         Returns:
             Whether it was published; another process may have taken over, and what it publishes stands.
@@ -136,15 +139,21 @@ class RemoteStore:
                 )
             done.add(files[name].size_bytes)
 
-        with ThreadPoolExecutor(_PARALLEL_FILES) as threads:
-            list(threads.map(send, files))
+        try:
+            with ThreadPoolExecutor(_PARALLEL_FILES) as threads:
+                list(threads.map(send, files))
+        except BaseException:
+            remove_attempt(self.objects, kind, key, lease.attempt)
+            raise
+        # Where this fails, only the answer may have been lost: the files may be what everybody sees now.
         if not lease.publish(files):
-            self.objects.delete([f"{place}/{name}" for name in files])
+            remove_attempt(self.objects, kind, key, lease.attempt)
             self.say(
                 f"{kind} {key[:12]}: another machine took over while this one was silent; what that one "
                 f"publishes in {self.name} stands"
             )
             return False
+        remove_earlier(self.objects, kind, key, lease.token)
         self.say(
             f"{kind} {key[:12]} to {self.name} ({total / 1e6:,.1f} MB in {time.monotonic() - began:.1f} s)"
         )

@@ -101,9 +101,9 @@ class S3Objects(FsspecObjects):
         return True
 
     def upload(self, source: Path, path: str) -> None:
-        # A part has to be sent within the time that the server may be silent.
-        chunk_bytes = max(BLOCK_BYTES, source.stat().st_size // _MAX_PARTS + 1)
         with reaching(self.url):
+            # A part has to be sent within the time that the server may be silent.
+            chunk_bytes = max(BLOCK_BYTES, source.stat().st_size // _MAX_PARTS + 1)
             self._fs.put_file(
                 str(source), self._full(path), chunksize=chunk_bytes, max_concurrency=_PARALLEL_PARTS
             )

@@ -133,31 +133,41 @@ def test_after_kill_9_of_the_holder_another_machine_takes_over_within_30_s(s3_ur
     assert time.monotonic() - killed < TAKE_OVER_SECONDS
 
 
-def test_an_upload_cut_off_half_way_is_seen_by_nobody_and_finished_by_the_next(
+def test_an_upload_cut_off_half_way_is_seen_by_nobody_and_finished_and_removed_by_the_next(
     slow_url: str, start: Start
 ) -> None:
     objects = open_objects(slow_url)
-    holder, other = start(slow_url), start(slow_url)
-    holder.ask(key="abc", large=True)
-    holder.answer("uploads")
-    give_up = time.monotonic() + 60
-    while not _uploads_of(objects):
-        assert time.monotonic() < give_up
-        time.sleep(0.05)
-    holder.signal(signal.SIGKILL)
+    killed_uploading(slow_url, start, "def")
+    killed_uploading(slow_url, start, "abc")
     assert list_artifacts(slow_url) == []
-    assert len(_uploads_of(objects)) == 1
+    assert len(_uploads_of(objects)) == 2
 
+    other = start(slow_url)
     other.ask(key="abc", large=True)
     assert other.answer("published") == {"published": True, "token": 2}
     third = start(slow_url)
     third.ask(key="abc")
     assert third.answer("pulled") == {"pulled": 20_000_000}
 
+    # What the killed one had sent is gone; the published files are not, nor what nobody asked for since.
+    [upload] = _uploads_of(objects)
+    assert "/def/" in upload["Key"]
+    assert len([path for path in objects.listing("v1/objects") if "/abc/" in path]) == 3
     assert collect_abandoned(slow_url, older_than=-5).num_uploads == 1
     assert _uploads_of(objects) == []
-    # What the killed one had sent whole is gone; the published files are not.
     assert len(objects.listing("v1/objects")) == 3
+
+
+def killed_uploading(url: str, start: Start, key: str) -> None:
+    """A machine that is killed while it uploads a large file."""
+    objects, holder = open_objects(url), start(url)
+    holder.ask(key=key, large=True)
+    holder.answer("uploads")
+    give_up = time.monotonic() + 60
+    while not any(f"/{key}/" in upload["Key"] for upload in _uploads_of(objects)):
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+    holder.signal(signal.SIGKILL)
 
 
 def _uploads_of(objects: Any) -> list[dict[str, Any]]:
