@@ -147,11 +147,13 @@ def show_run(job: Job[Config], config: Config, run: "RunDirectory", also: Sequen
     An error of ours is one line on stderr; any other exception is a bug, whose traceback goes to
     the run's `crash.log`.
     """
+    from opensloth_core.runs.life import recorded_before_begun
 
     def work() -> None:
         with (
             RunConsole(run.events_path, shown=job.shown, also=also, since=job.since),
             clean_stdout(job.shown),
+            recorded_before_begun(run),
         ):
             job.work(config, run.path)
 

@@ -1,5 +1,6 @@
 """Runs whose process was killed before it could say how they ended, and how the others ended."""
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import islice
@@ -8,11 +9,15 @@ from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.events import read_events
 from opensloth_core.runs.find import last_state, trains
 from opensloth_core.runs.listing import newest_first
-from opensloth_core.runs.lock import is_running
+from opensloth_core.runs.lock import is_running, is_starting
 from opensloth_core.runs.resume import resume_line
+from opensloth_core.store.file_lock import lock_file
 
 FINAL = frozenset({"completed", "failed", "cancelled", "crashed"})
 RUNS_LOOKED_AT = 100
+
+KILLED = "the process that drove it was killed"
+NEVER_BEGUN = "nobody began with it; the command that created it was killed"
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,13 @@ def mark_abandoned() -> list[RunDirectory]:
 
     Of the newest `RUNS_LOOKED_AT` only, since the whole log of each of them is read.
     """
-    found = [run for run in islice(newest_first(), RUNS_LOOKED_AT) if _is_abandoned(run)]
-    for run in found:
-        way_out = f"; {resume_line(run)}" if trains(run) else ""
-        run.events.mend()
-        run.events.state("crashed", f"the process that drove it was killed{way_out}")
-    return found
+    runs = islice(newest_first(), RUNS_LOOKED_AT)
+    return [run for run in runs if _is_abandoned(run) and _marked(run)]
+
+
+def why_crashed(run: RunDirectory) -> str:
+    """What became of a run that says it goes on while nobody drives it."""
+    return KILLED if run.lock_path.exists() else NEVER_BEGUN
 
 
 def how_ended(run: RunDirectory) -> Ended | None:
@@ -66,5 +72,22 @@ def ends_by_flow_run(flow_run_ids: Collection[str]) -> dict[str, Ended]:
 
 
 def _is_abandoned(run: RunDirectory) -> bool:
-    # A run without a lock was created and is not driven yet.
-    return run.lock_path.exists() and not is_running(run) and last_state(run) not in FINAL
+    return not is_starting(run) and not is_running(run) and last_state(run) not in FINAL
+
+
+def _marked(run: RunDirectory) -> bool:
+    """Record that a run crashed, unless somebody goes on with it by now; whether it was recorded."""
+    message = why_crashed(run)
+    if trains(run):
+        message += f"; {resume_line(run)}"
+    held = lock_file(run.lock_path, wait=False)
+    if held is None:
+        return False
+    try:
+        is_abandoned = last_state(run) not in FINAL
+        if is_abandoned:
+            run.events.mend()
+            run.events.state("crashed", message)
+        return is_abandoned
+    finally:
+        os.close(held)

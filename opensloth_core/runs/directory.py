@@ -4,6 +4,8 @@
     config.json     the resolved configuration, written before anything starts
     launch.json     what the processes of the run are started with
     lock            held by whoever drives the run
+    creator         held by the command that created the run, until that ends
+    session         held by the tmux session that the run was given to, until that has run it
     prepared.json   the key of the data once it is ready, which the ranks wait for
     events.jsonl    everything that happened
     logs/           rank-N.log: all a rank printed
@@ -12,9 +14,11 @@
 """
 
 import json
+import os
 import re
 import secrets
 import time
+import weakref
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +31,7 @@ from opensloth_core.expanded import expanded
 from opensloth_core.models.adapter import is_adapter
 from opensloth_core.runs.absolute_paths import with_absolute_paths
 from opensloth_core.runs.events import EventLog, read_events
+from opensloth_core.store.file_lock import lock_file
 from opensloth_core.store.home import home_dir
 
 POLL_SECONDS = 0.05
@@ -86,6 +91,9 @@ class RunDirectory:
     def create(cls, config: DatasetPrepConfig) -> Self:
         """A new run directory with the configuration in it: of a training, or of a preparation alone.
 
+        Until somebody drives the run, it counts as one that is just starting for as long as what this gives
+        is kept: the kernel says so of no process that was killed.
+
         Raises:
             StoreError: the home folder cannot be written.
         """
@@ -95,12 +103,15 @@ class RunDirectory:
             runs_dir.mkdir(parents=True, exist_ok=True)
             path = _new_folder(runs_dir, names)
             (path / "logs").mkdir()
+            run = cls(path)
+            held = lock_file(run.creator_path, wait=True)
         except OSError as err:
             raise StoreError(
                 f"{runs_dir / '-'.join(names)}: cannot create the run directory: {err.strerror}; "
                 "set OPENSLOTH_HOME to a folder you can write"
             ) from err
-        run = cls(path)
+        assert held is not None, "waited for"
+        weakref.finalize(run, os.close, held)
         run.write_config(config)
         run.events.state("created")
         return run
@@ -124,6 +135,16 @@ class RunDirectory:
     def lock_path(self) -> Path:
         """Locked by whoever drives the run, for as long as it does."""
         return self.path / "lock"
+
+    @property
+    def creator_path(self) -> Path:
+        """Locked by the process that created the run, before others see it there."""
+        return self.path / "creator"
+
+    @property
+    def session_path(self) -> Path:
+        """Locked by the tmux session that is going to drive the run, or does."""
+        return self.path / "session"
 
     @property
     def launch_path(self) -> Path:

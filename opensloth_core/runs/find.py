@@ -9,7 +9,7 @@ from opensloth_core.errors import ConfigError, OpenSlothError
 from opensloth_core.runs.absolute_paths import with_absolute_paths
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.listing import newest_first
-from opensloth_core.runs.lock import is_running
+from opensloth_core.runs.lock import is_running, is_starting
 from opensloth_core.runs.named import named_run
 from opensloth_core.training.checkpoint.made_with import SHAPE_NOTHING, all_settings
 
@@ -67,7 +67,7 @@ def trains(run: RunDirectory) -> bool:
 
 
 def _is_unfinished(run: RunDirectory, config: OpenSlothConfig) -> bool:
-    if not run.lock_path.exists():  # just created, by a command that has yet to begin
+    if is_starting(run):  # by a command that has yet to begin
         return False
     try:
         if not trains(run) or _identity(run.config()) != _identity(with_absolute_paths(config)):

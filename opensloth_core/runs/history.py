@@ -9,20 +9,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from opensloth_core.runs.abandoned import FINAL
+from opensloth_core.runs.abandoned import FINAL, why_crashed
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.events import Event
 from opensloth_core.runs.listing import newest_first
-from opensloth_core.runs.lock import is_running
+from opensloth_core.runs.lock import is_running, is_starting
 from opensloth_core.runs.report.record import RunRecord
 from opensloth_core.runs.report.timeline import running_seconds
 from opensloth_core.runs.statistics import number
-
-STARTING_SECONDS = 600.0
-"""How long a new run may take until somebody drives it: Prefect has five minutes for its server."""
-
-KILLED = "the process that drove it was killed"
-NEVER_BEGUN = "nobody began with it; the command that created it was killed"
 
 _FREQUENT = re.compile(rb'"kind": "(step|progress|pulse)"')
 _RANK = re.compile(rb'"rank": (\d+)')
@@ -96,7 +90,7 @@ def summary(run: RunDirectory) -> RunSummary:
     """What a list says of a run."""
     record = read_outline(run)
     events = record.events
-    is_live = is_running(run)
+    is_live = _is_live(run)
     now = time.time()
     state = state_of(run, record, is_live)
     created = float(events[0]["time"]) if events else run.path.stat().st_mtime
@@ -132,19 +126,19 @@ def summary(run: RunDirectory) -> RunSummary:
 def _message(run: RunDirectory, record: RunRecord, state: str) -> str | None:
     if state == record.state or state != "crashed":
         return (record.last("state") or {}).get("message")
-    return KILLED if run.lock_path.exists() else NEVER_BEGUN
+    return why_crashed(run)
 
 
 def state_of(run: RunDirectory, record: RunRecord, is_live: bool | None = None) -> str:
     """The state a run is in: as recorded, or `crashed` where it says it goes on and nobody drives it."""
     state = record.state or "created"
-    if state in FINAL or (is_running(run) if is_live is None else is_live):
+    if state in FINAL or (_is_live(run) if is_live is None else is_live):
         return state
-    if run.lock_path.exists():
-        return "crashed"
-    # A run is created before somebody drives it.
-    begun = record.events[0]["time"] if record.events else 0.0
-    return state if time.time() - begun < STARTING_SECONDS else "crashed"
+    return "crashed"
+
+
+def _is_live(run: RunDirectory) -> bool:
+    return is_starting(run) or is_running(run)
 
 
 def read_outline(run: RunDirectory) -> RunRecord:

@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from opensloth_core.errors import OpenSlothError
+from opensloth_core.runs.abandoned import FINAL
 from opensloth_core.runs.directory import RunDirectory
+from opensloth_core.runs.find import last_state
+from opensloth_core.runs.lock import is_running
 from opensloth_core.store.aging import aging
 from opensloth_core.store.prepared import PreparedManifest
 from opensloth_core.store.usage import record_use
@@ -33,16 +36,30 @@ def recorded(run: RunDirectory) -> Iterator[None]:
     """Record `completed`, or `failed`, `cancelled` or `crashed` and why."""
     try:
         yield
-    except OpenSlothError as err:
-        run.events.write("state", state="failed", message=str(err), exit_code=err.exit_code)
-        raise
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        run.events.state("cancelled")
-        raise
     except BaseException as err:
-        run.events.state("crashed", f"{type(err).__name__}: {err}")
+        _record_failure(run, err)
         raise
     run.events.state("completed")
+
+
+@contextmanager
+def recorded_before_begun(run: RunDirectory) -> Iterator[None]:
+    """Record the end of a run that ends before anybody drives it, as while Prefect starts; see `recorded`."""
+    try:
+        yield
+    except BaseException as err:
+        if last_state(run) not in FINAL and not is_running(run):
+            _record_failure(run, err)
+        raise
+
+
+def _record_failure(run: RunDirectory, err: BaseException) -> None:
+    if isinstance(err, OpenSlothError):
+        run.events.write("state", state="failed", message=str(err), exit_code=err.exit_code)
+    elif isinstance(err, asyncio.CancelledError | KeyboardInterrupt):
+        run.events.state("cancelled")
+    else:
+        run.events.state("crashed", f"{type(err).__name__}: {err}")
 
 
 @contextmanager

@@ -45,6 +45,15 @@ def is_running(run: RunDirectory) -> bool:
     return is_held(run.lock_path)
 
 
+def is_starting(run: RunDirectory) -> bool:
+    """Whether nobody has driven the run yet, and somebody lives who is going to.
+
+    Ask for this before `is_running`, which a run becomes before it ceases to be starting.
+    """
+    paths = (run.creator_path, run.session_path)
+    return not run.lock_path.exists() and any(is_held(path) for path in paths)
+
+
 def _locked(descriptor: int) -> bool:
     # Somebody may just be looking whether the run is running.
     for _ in range(ATTEMPTS):

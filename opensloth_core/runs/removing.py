@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,8 @@ from typing import Any
 from opensloth_core.errors import ConfigError, StoreError
 from opensloth_core.expanded import expanded
 from opensloth_core.runs.directory import RunDirectory
-from opensloth_core.runs.find import last_state
-from opensloth_core.runs.history import STARTING_SECONDS
 from opensloth_core.runs.listing import newest_first
-from opensloth_core.runs.lock import is_running
+from opensloth_core.runs.lock import is_running, is_starting
 from opensloth_core.store.file_lock import lock_file
 from opensloth_core.store.home import home_dir
 
@@ -58,7 +55,7 @@ def reason_to_keep(run: RunDirectory, going: Collection[Path] = ()) -> str | Non
         return "it is running; stop it first"
     if run.path.is_symlink() or run.path.parent.resolve() != (home_dir() / "runs").resolve():
         return f"it is not a folder of {home_dir() / 'runs'}; remove it by hand"
-    if not run.lock_path.exists() and last_state(run) == "created" and _age(run) < STARTING_SECONDS:
+    if is_starting(run):
         return "it is just starting"
     if name := _user(run.path.resolve(), going):
         return f"{name} starts from it"
@@ -155,10 +152,6 @@ def _is_in(place: str, folder: Path) -> bool:
         return expanded(place).resolve().is_relative_to(folder)
     except (OSError, RuntimeError):  # a name that is no path, or links that go round
         return False
-
-
-def _age(run: RunDirectory) -> float:
-    return time.time() - run.config_path.stat().st_mtime
 
 
 def _json(path: Path) -> dict[str, Any]:

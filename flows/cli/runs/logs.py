@@ -9,10 +9,10 @@ from pathlib import Path
 from flows.cli.cache.answer import answered
 from flows.cli.plain_view import PlainView
 from opensloth_core.errors import ConfigError
-from opensloth_core.runs.abandoned import FINAL
+from opensloth_core.runs.abandoned import FINAL, KILLED
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.events import EventReader
-from opensloth_core.runs.history import KILLED, read_outline, state_of, summary
+from opensloth_core.runs.history import read_outline, state_of, summary
 from opensloth_core.runs.lock import is_running
 from opensloth_core.runs.named import named_run
 

@@ -5,6 +5,7 @@ is what the pipe brings.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -21,12 +22,18 @@ PIPE_SECONDS = 60
 """How long whoever made the session may take; it may have been killed."""
 
 
-def main(pipe: Path) -> int:
-    """Run what the pipe says, wait for Enter, end the session, and give the exit code."""
+def main(pipe: Path, lock: Path) -> int:
+    """Run what the pipe says, wait for Enter, end the session, and give the exit code.
+
+    Args:
+        lock: a file to hold from before somebody can write to the pipe until what it says has run.
+    """
     signal.alarm(PIPE_SECONDS)
-    what = json.loads(pipe.read_text())
-    signal.alarm(0)
-    code = _run(what)
+    with lock.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        what = json.loads(pipe.read_text())
+        signal.alarm(0)
+        code = _run(what)
     print(f"\nThe run ended with exit code {code}. Enter closes this tmux session.", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         if sys.stdin.readline():
@@ -58,4 +65,4 @@ def _run(what: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(*map(Path, sys.argv[1:])))

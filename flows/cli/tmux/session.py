@@ -72,12 +72,13 @@ def _begin(run: RunDirectory, session: str, request: FinetuneRequest, since: flo
     That goes through a pipe, not by the command line or a file, which others could read: the environment may
     hold secrets. A server of tmux has the environment it was started in, however long ago.
     """
-    was_resumed = run.lock_path.exists()
+    was_resumed = last_state(run) != "created"
     try:
         with tempfile.TemporaryDirectory() as folder:
             pipe = Path(folder) / "pipe"
             os.mkfifo(pipe, 0o600)
-            _make_session(session, [sys.executable, "-I", "-S", launcher.__file__, str(pipe)])
+            first = [launcher.__file__, str(pipe), str(run.session_path)]
+            _make_session(session, [sys.executable, "-I", "-S", *first])
             _hand_over(pipe, session, _what_to_run(run, request, since))
     except TrainingError as err:
         run.events.state("failed", str(err))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from opensloth_core.config.batch import batch_plan
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import DataError, TrainingError
 from opensloth_core.runs.directory import RunDirectory
+from opensloth_core.runs.find import last_state
 
 CONFIG = OpenSlothConfig.of({"data": "d.jsonl", "model": "m"})
 
@@ -46,6 +48,10 @@ sys.exit(show_run(job, config, RunDirectory.create(config)))
 """
 
 
+def without_clock(shown: str) -> str:
+    return re.sub(r"^\d\d:\d\d:\d\d ", "", shown, flags=re.MULTILINE)
+
+
 Work = Callable[[OpenSlothConfig, Path], None]
 
 
@@ -66,7 +72,7 @@ def test_our_errors_are_one_line_with_their_exit_code(error, code, show, capsys)
 
     assert show(work) == code
     out, err = capsys.readouterr()
-    assert (out, err) == ("", f"os-train: {error}\n")
+    assert (out, without_clock(err)) == ("", f"failed\nos-train: {error}\n")
 
 
 def test_a_setting_refused_late_is_still_named_as_a_flag(show, capsys) -> None:
@@ -74,8 +80,8 @@ def test_a_setting_refused_late_is_still_named_as_a_flag(show, capsys) -> None:
         batch_plan(2, None, 5, world_size=1)
 
     assert show(work) == 2
-    err = capsys.readouterr().err
-    assert err.startswith("os-train: --global-batch-size 5 is not a multiple of --batch-size 2 x 1 GPUs")
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("os-train: --global-batch-size 5 is not a multiple of --batch-size 2 x 1 GPUs")
 
 
 def test_a_machine_reads_errors_and_the_end_as_json(show, capsys) -> None:
@@ -87,10 +93,10 @@ def test_a_machine_reads_errors_and_the_end_as_json(show, capsys) -> None:
     assert run_job(job, CONFIG, lambda run: 0) == 1
     out, err = capsys.readouterr()
     *events, error, end = map(json.loads, out.splitlines())
-    assert [event["kind"] for event in events] == ["state"]
+    assert [event["state"] for event in events] == ["created", "failed"]
     assert (error["kind"], error["text"]) == ("error", "rank 1 died")
     assert {**end, "time": 0, "run": "", "path": ""} == {
-        "time": 0, "kind": "end", "run": "", "path": "", "state": "created", "adapter": None, "data": None,
+        "time": 0, "kind": "end", "run": "", "path": "", "state": "failed", "adapter": None, "data": None,
         "exit_code": 1,
     }  # fmt: skip
     assert err == "what a library prints\n"
@@ -138,8 +144,8 @@ def test_a_bug_leaves_its_traceback_in_the_run_directory(show, capsys, tmp_path:
     assert show(work) == 1
     (crash_log,) = tmp_path.glob("runs/*/crash.log")
     assert "Traceback" in crash_log.read_text()
-    err = capsys.readouterr().err
-    assert err == f"os-train: a bug in OpenSloth: KeyError: 'surprise'; see {crash_log}\n"
+    err = without_clock(capsys.readouterr().err)
+    assert err == f"crashed\nos-train: a bug in OpenSloth: KeyError: 'surprise'; see {crash_log}\n"
 
 
 SIGNALS = [
@@ -173,4 +179,7 @@ def test_signals_clean_up_and_have_their_exit_codes(
     time.sleep(0.05)
     process.send_signal(sent)  # `uv run` passes on what the terminal or a service manager sent to both
     out, err = process.communicate(timeout=20)
-    assert (out, process.returncode, err) == ("cleaned up\n", code, f"os-train: {said}\n")
+    (run_dir,) = (tmp_path / "runs").iterdir()
+    assert (out, process.returncode) == ("cleaned up\n", code)
+    assert without_clock(err) == f"cancelled\nos-train: {said}\n"
+    assert last_state(RunDirectory(run_dir)) == "cancelled"

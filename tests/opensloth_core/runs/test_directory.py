@@ -45,7 +45,8 @@ def test_a_new_run_has_its_configuration_its_log_folder_and_one_event(
     config: OpenSlothConfig, home: Path
 ) -> None:
     run = RunDirectory.create(config)
-    assert sorted(path.name for path in run.path.iterdir()) == ["config.json", "events.jsonl", "logs"]
+    names = sorted(path.name for path in run.path.iterdir())
+    assert names == ["config.json", "creator", "events.jsonl", "logs"]
     assert [event["state"] for event in read_events(run.events_path)] == ["created"]
     assert RunDirectory(run.path).config() == config.resolved()
     assert json.loads(run.config_path.read_text())["training"]["learning_rate"] == 2e-4  # resolved

@@ -112,10 +112,14 @@ def test_auto_takes_the_newest_unfinished_run_of_the_same_configuration(run: Run
     completed.events.state("completed")
     broken = begun(config_with())
     broken.config_path.write_text('{"of": "another version"}')
-    RunDirectory.create(config_with())  # by a command that starts at the same time and has yet to begin
+    starting = RunDirectory.create(config_with())  # by one that starts at the same time and has yet to begin
 
     found = [find_resumable("auto", config_with()), find_resumable("auto", config_with(learning_rate=1e-3))]
     assert [run.path for run in found if run] == [newer.path, other.path]
+    starting = RunDirectory(starting.path)  # by one that was killed before it began
+    found = [find_resumable("auto", config_with())]
+    assert [run.path for run in found if run] == [starting.path]
+    starting.events.state("completed")
     # What shapes no step may change, and other devices are for the check of drift to say.
     same = find_resumable("auto", config_with(save_steps=3, output="there", report_to="wandb", gpus=1))
     assert same and same.path == newer.path

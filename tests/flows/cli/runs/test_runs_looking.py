@@ -1,10 +1,10 @@
 """`os-train runs ls` and `show`, and how runs are named."""
 
+import fcntl
 import json
 import re
-import time
 
-from opensloth_core.runs.history import STARTING_SECONDS
+from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.lock import run_lock
 
 
@@ -58,14 +58,16 @@ def test_a_run_that_is_driven_is_not_taken_for_a_killed_one(write_run, typed) ->
     assert " crashed " in typed("os-train runs ls")[1]
 
 
-def test_a_run_that_nobody_began_with_counts_as_crashed_after_a_while(write_run, typed) -> None:
-    run = write_run(steps=0, state=None, age=STARTING_SECONDS - 60)
+def test_a_run_that_nobody_began_with_counts_as_crashed_once_its_creator_is_gone(write_run, typed) -> None:
+    run = write_run(steps=0, state="created")
     run.lock_path.unlink()
-    assert " training " in typed("os-train runs ls")[1]
-    event = {"time": time.time() - STARTING_SECONDS - 60, "kind": "state", "state": "created"}
-    run.events_path.write_text(json.dumps(event) + "\n")
+    assert " created " in typed("os-train runs ls")[1]
+    run = RunDirectory(run.path)  # the last that was left of what created it
     assert " crashed " in typed("os-train runs ls")[1]
     assert "nobody began with it" in typed("os-train runs show last")[1]
+    with run.session_path.open("a") as session:
+        fcntl.flock(session, fcntl.LOCK_EX)  # as a tmux session does that it was handed to
+        assert " created " in typed("os-train runs ls")[1]
 
 
 def test_a_run_is_shown_with_what_differs_from_the_defaults(write_run, typed) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from opensloth_core.runs.directory import Launch
+from opensloth_core.runs.directory import Launch, RunDirectory
 from opensloth_core.runs.lock import run_lock
 
 
@@ -40,8 +40,10 @@ def test_a_running_run_stays(write_run, typed) -> None:
 def test_a_run_that_is_just_starting_stays(write_run, typed) -> None:
     run = write_run(steps=0, state=None, age=5)
     run.lock_path.unlink()
-    run.events_path.write_text(run.events_path.read_text().splitlines()[0] + "\n")
     assert typed("os-train runs rm last --yes")[1] == f"kept {run.path.name}: it is just starting\n"
+    run = RunDirectory(run.path)  # nothing is left of what created it
+    assert typed("os-train runs rm last --yes")[0] == 0
+    assert not run.path.exists()
 
 
 def test_a_run_that_another_one_starts_from_stays_unless_that_goes_too(write_run, typed, home) -> None:
