@@ -41,13 +41,15 @@ def parse_eval_size(value: Any) -> float:
     """`"5%"` and `0.05` as 0.05, `"500"` as 500.
 
     Raises:
-        ValueError: neither a share nor a number of rows.
+        ValueError: neither a share of less than all rows nor a number of rows.
     """
     try:
         size = float(parse_fraction(value))
     except (TypeError, ValueError):
         size = 0.0
-    if isinstance(value, bool) or not (0 < size < 1 or (size >= 1 and size.is_integer())):
+    # What is written as a share is one: 200% are not 2 rows.
+    is_count = size >= 1 and size.is_integer() and "%" not in str(value)
+    if isinstance(value, bool) or not (0 < size < 1 or is_count):
         raise ValueError("must be a share such as 0.05 or a number of rows such as 500")
     return size
 
