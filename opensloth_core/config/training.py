@@ -91,7 +91,7 @@ class TrainingArguments(Settings):
     lr_scheduler: Literal["linear", "cosine", "constant"] = Field(
         default="cosine", validation_alias=AliasChoices("lr_scheduler", "lr_scheduler_type")
     )
-    """How the learning rate falls after warm-up."""
+    """How the learning rate falls after warm-up; constant stays."""
 
     warmup_ratio: float = Field(default=0.05, ge=0, le=1)
     """Share of the steps over which the learning rate rises from 0."""

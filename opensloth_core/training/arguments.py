@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from opensloth_core.config.training import TrainingArguments
 from opensloth_core.training.job import RankJob
 from opensloth_core.training.model import resolve_dtype, use_gradient_checkpointing
 
@@ -19,7 +20,7 @@ def shared_arguments(job: RankJob) -> dict[str, Any]:
         "gradient_accumulation_steps": job.batch.gradient_accumulation_steps,
         "max_steps": job.plan.num_steps,
         "learning_rate": config.learning_rate,
-        "lr_scheduler_type": training.lr_scheduler,
+        "lr_scheduler_type": schedule(training),
         "warmup_steps": round(training.warmup_ratio * job.plan.num_steps),
         "weight_decay": training.weight_decay,
         "max_grad_norm": training.max_grad_norm,
@@ -40,3 +41,9 @@ def shared_arguments(job: RankJob) -> dict[str, Any]:
         "disable_tqdm": True,
         "seed": config.seed,
     }
+
+
+def schedule(training: TrainingArguments) -> str:
+    """Name of the learning rate's schedule; transformers' "constant" is one that never warms up."""
+    warms_up = training.lr_scheduler == "constant" and training.warmup_ratio > 0
+    return "constant_with_warmup" if warms_up else training.lr_scheduler
