@@ -10,6 +10,7 @@ from opensloth_core.checks.devices import devices_in_use, unlike
 from opensloth_core.checks.disk import check_disk, disk_warnings
 from opensloth_core.checks.memory import check_memory, memory_warnings
 from opensloth_core.checks.outputs import check_apart, check_output
+from opensloth_core.checks.positions import check_positions
 from opensloth_core.checks.problems import Examination
 from opensloth_core.checks.rewards import check_rewards
 from opensloth_core.checks.settings import check_settings
@@ -209,6 +210,7 @@ def _check_model(config: OpenSlothConfig) -> bool:
     folder = present_folder(start.model)
     if folder is not None:
         check_architecture(folder, config.trust_remote_code)
+        check_positions(config, folder)
         _check_tokenizer(start.model, folder, None if start.adapter is None else start.adapter.folder)
     return True
 

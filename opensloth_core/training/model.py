@@ -13,6 +13,7 @@ from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ModelError
 from opensloth_core.models.adapter import CONFIG_FILE, WEIGHTS_FILE
 from opensloth_core.models.loaded import check_all_loaded
+from opensloth_core.models.positions import max_positions
 from opensloth_core.runs.directory import Launch
 from opensloth_core.training.varlen_attention import use_varlen_attention
 
@@ -51,7 +52,7 @@ def _load(config: OpenSlothConfig, folder: str, launch: Launch, device: str) -> 
     model, tokenizer = FastLanguageModel.from_pretrained(
         model_name=folder,
         tokenizer_name=None if folder == str(launch.tokenizer_folder) else str(launch.tokenizer_folder),
-        max_seq_length=config.context_length,
+        max_seq_length=_loaded_length(config, launch),
         dtype=resolve_dtype(config, device),
         load_in_4bit=config.finetuning_type == "qlora",
         full_finetuning=config.finetuning_type == "full",
@@ -60,6 +61,12 @@ def _load(config: OpenSlothConfig, folder: str, launch: Launch, device: str) -> 
         trust_remote_code=config.trust_remote_code,
     )
     return model, tokenizer
+
+
+def _loaded_length(config: OpenSlothConfig, launch: Launch) -> int:
+    """Tokens of the longest sequence; for more than the model's positions, Unsloth would change these."""
+    positions = max_positions(Path(launch.model_dir))
+    return config.context_length if positions is None else min(config.context_length, positions)
 
 
 def _with_new_adapter(model: Any, config: OpenSlothConfig, device: str) -> Any:

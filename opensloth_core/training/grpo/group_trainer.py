@@ -4,12 +4,15 @@ import json
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from opensloth_core.checks.positions import check_prompts
 from opensloth_core.errors import OpenSlothError
 from opensloth_core.rewards.constant import ConstantRewardWatch
+from opensloth_core.training.evaluation.held_out import num_tokens, open_held_out
 from opensloth_core.training.grpo.end_tokens import end_ids
 from opensloth_core.training.grpo.generate import Generated, Sampling, generate_completions
 from opensloth_core.training.grpo.loss import (
@@ -22,6 +25,7 @@ from opensloth_core.training.grpo.loss import (
 from opensloth_core.training.grpo.rank_step import RankStep, step_metrics, together
 from opensloth_core.training.grpo.reference import ReferencePolicy
 from opensloth_core.training.grpo.scoring import Scorer
+from opensloth_core.training.job import RankJob
 from opensloth_core.training.planned import PlannedTrainer
 
 
@@ -38,9 +42,10 @@ class GroupTrainer(PlannedTrainer):
     _metrics: Any
 
     def __init__(self, **arguments: Any) -> None:
-        """Raises ConfigError where there is no such reward."""
+        """Raises ConfigError where there is no such reward, or no room behind the longest prompt."""
         super().__init__(**arguments)
         self._settings = self.job.config.grpo
+        check_prompts(self.job.config, Path(self.job.run.launch().model_dir), _longest_prompt(self.job))
         self._tokenizer = getattr(self.processing_class, "tokenizer", self.processing_class)
         self._sampling = Sampling(
             self._settings.max_completion_length,
@@ -189,3 +194,10 @@ class GroupTrainer(PlannedTrainer):
             self._step_metrics = {}
             self._kl_and_entropy.zero_()
         super().log(logs, *args, **kwargs)
+
+
+def _longest_prompt(job: RankJob) -> int:
+    """Tokens of the longest prompt that is trained or evaluated."""
+    held_out = open_held_out(job.data_dir)
+    evaluated = 0 if held_out is None else int(num_tokens(held_out).max())
+    return max(int(job.units["num_tokens"].max()), evaluated)

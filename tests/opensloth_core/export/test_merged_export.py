@@ -89,7 +89,7 @@ def test_a_merged_model_answers_as_base_and_adapter_do_and_16_bit_is_16_bit(
     talk.reset()
     assert talk.ask(QUESTION[0]["content"]).text == answer
     assert talk.ask("And flag 4?").text == second
-    with pytest.raises(ConfigError, match=r"the conversation has [\d,]+ tokens and the model takes 512"):
+    with pytest.raises(ConfigError, match=r"the conversation has [\d,]+ tokens and the model takes 2,048"):
         talk.ask("word " * 600)
     assert talk.ask("And flag 5?").text  # what was refused is not part of the conversation
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from opensloth_core.errors import ModelError
+from opensloth_core.errors import ConfigError, ModelError
 
 Refused = Callable[..., str]
 
@@ -18,4 +18,11 @@ def test_a_folder_that_is_no_model(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert refused(ModelError, model=str(tmp_path / "empty")) == (
         f"model {tmp_path}/empty: not a model folder (it has no config.json)"
+    )
+
+
+def test_more_tokens_than_the_model_has_positions(refused: Refused, model_dir: Path) -> None:
+    (model_dir / "config.json").write_text('{"model_type": "llama", "max_position_embeddings": 1024}')
+    assert refused(ConfigError) == (
+        f"max_seq_length 2048: the model {model_dir} has 1024 positions; lower --max-seq-length to 1024"
     )

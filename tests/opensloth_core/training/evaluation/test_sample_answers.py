@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 import torch
 
+from opensloth_core.models.tiny import MAX_POSITIONS
 from opensloth_core.training.evaluation import answers as module
 from opensloth_core.training.evaluation.answers import answers, greedy_sampling
 from opensloth_core.training.evaluation.samples import Sample
@@ -42,7 +43,7 @@ def test_prompts_keep_who_speaks_and_answers_are_plain(loaded: Loaded) -> None:
 
 def test_answers_end_where_the_model_has_no_more_room(loaded: Loaded) -> None:
     model, tokenizer = loaded
-    long = Sample([5] * 505, [6])  # of 512 positions
+    long = Sample([5] * (MAX_POSITIONS - 7), [6])
     (found,) = answers(model, tokenizer, [long])
     assert 1 <= len(found["completion"]) <= 7  # a token is a byte
 
