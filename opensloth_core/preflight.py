@@ -14,6 +14,7 @@ from opensloth_core.checks.positions import check_positions
 from opensloth_core.checks.problems import Examination
 from opensloth_core.checks.rewards import check_rewards
 from opensloth_core.checks.settings import check_settings
+from opensloth_core.checks.target_modules import check_target_modules
 from opensloth_core.checks.trackers import check_trackers
 from opensloth_core.checks.versions import version_warnings
 from opensloth_core.config.data import DatasetPrepConfig
@@ -26,7 +27,7 @@ from opensloth_core.errors import OpenSlothError
 from opensloth_core.expanded import expanded
 from opensloth_core.launch.devices import visible_gpus, wanted_devices
 from opensloth_core.models.locate import check_model
-from opensloth_core.models.present import has_tokenizer, present_folder
+from opensloth_core.models.present import continues_adapter, has_tokenizer, present_folder
 from opensloth_core.models.start import (
     StartFolders,
     fetch_start,
@@ -211,6 +212,8 @@ def _check_model(config: OpenSlothConfig) -> bool:
     if folder is not None:
         check_architecture(folder, config.trust_remote_code)
         check_positions(config, folder)
+        if not continues_adapter(config):
+            check_target_modules(config, folder)
         _check_tokenizer(start.model, folder, None if start.adapter is None else start.adapter.folder)
     return True
 

@@ -57,7 +57,7 @@ class LoraArguments(Settings):
     """Dropout on the adapter's input."""
 
     target_modules: Names = LINEAR_LAYERS
-    """Linear layers that get an adapter, separated by commas."""
+    """Linear layers that get an adapter, separated by commas; of the default, those that the model has."""
 
 
 class TrainingArguments(Settings):

@@ -7,6 +7,7 @@ from typing import Self
 
 from opensloth_core.checks.remote_code import check_needs_no_code, check_trust
 from opensloth_core.checks.roots import check_model_path, may_read_model
+from opensloth_core.checks.target_modules import check_target_modules
 from opensloth_core.checks.weights import check_weights
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError, ModelError
@@ -128,11 +129,14 @@ def fetch_start(config: OpenSlothConfig, say: Say) -> StartFolders:
 
     Raises:
         ModelError: see `refuse_start`; or a hub model cannot be fetched.
+        ConfigError: the model has no such layers as are to get an adapter.
         StoreError: a folder cannot be written.
     """
     start = find_start(config.model, config.pretrained_lora)
     model_dir = model_folder(start.model, say, config.trust_remote_code)
     _check_contents(config, model_dir)
+    if start.adapter is None or merges(config):
+        check_target_modules(config, model_dir)
     if start.adapter is None:
         return StartFolders(model_dir, model_dir, None, start.model)
     adapter = start.adapter

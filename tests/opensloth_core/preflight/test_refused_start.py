@@ -26,3 +26,8 @@ def test_more_tokens_than_the_model_has_positions(refused: Refused, model_dir: P
     assert refused(ConfigError) == (
         f"max_seq_length 2048: the model {model_dir} has 1024 positions; lower --max-seq-length to 1024"
     )
+
+
+def test_layers_that_the_model_does_not_have(refused: Refused, tiny_model_dir: Path) -> None:
+    message = refused(ConfigError, model=str(tiny_model_dir), lora={"target_modules": "q_prj,v_proj"})
+    assert message.startswith(f"target_modules q_prj: the model {tiny_model_dir} has no layers of such names")
