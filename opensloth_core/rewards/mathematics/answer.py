@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from opensloth_core.errors import DataError
-from opensloth_core.rewards.mathematics.clause import is_answer, read_clause
+from opensloth_core.rewards.mathematics.clause import is_answer, read_clause, without_remark
 from opensloth_core.rewards.mathematics.notation import CURRENCY, plain
 from opensloth_core.rewards.mathematics.number import Number, equal_numbers, read_number
 from opensloth_core.rewards.mathematics.statement import MAX_ANSWER_CHARS, last_statement
@@ -60,7 +60,7 @@ def read_answer(written: str) -> Answer:
         letter = (choice["letter"] or choice["letter2"]).upper()
         said = choice["said"] or choice["said2"] or letter
         return replace(read_answer(said), choice=letter)
-    text = _one_of_equals(_right_side(text))
+    text = _one_of_equals(_right_side(without_remark(text)))
     number = read_number(text)
     if number is None and not is_answer(text):
         text = plain(read_clause(text))

@@ -4,6 +4,7 @@ import re
 
 from opensloth_core.rewards.mathematics.notation import plain
 from opensloth_core.rewards.mathematics.number import DECIMAL, read_number
+from opensloth_core.rewards.mathematics.units import PER, TERM
 
 _MAX_CLAUSE_CHARS = 600
 _DISPLAY = re.compile(r"\s*(?:\$\$(.+?)\$\$|\\\[(.+?)\\\])", re.DOTALL)
@@ -30,6 +31,8 @@ _QUALIFIER = re.compile(
 _REASON = re.compile(r"\b(?:because|since)\b", re.IGNORECASE)
 _BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
 _EQUALS = re.compile(r"(?<![<>!\\=])=(?!=)")
+_REMARK = re.compile(r"(?P<head>.*\S)\s+\((?P<remark>[^()]*(?:\([^()]*\)[^()]*)*)\)[\s.*]*", re.DOTALL)
+_UNITS = tuple(re.compile(rf"\s*{unit}(?![\w^])", re.IGNORECASE) for unit in (f"{TERM}{PER}{TERM}", TERM))
 _MAX_WORDS = 4
 
 
@@ -47,10 +50,19 @@ def clause_at(text: str, start: int) -> str:
 def is_answer(text: str) -> bool:
     """Whether the whole text is one answer: a number, a formula, or a few words without any number."""
     answer = plain(text)
+    if without_remark(answer) != answer:
+        return False
     if not answer or read_number(answer) is not None:
         return bool(answer)
     words = [word for word in _WORD.findall(answer) if word.lower() not in _MATH_WORDS]
     return not words or (len(answer.split()) <= _MAX_WORDS and not any(map(str.isdigit, answer)))
+
+
+def without_remark(text: str) -> str:
+    """`11` of `11 (5 + 6 = 11)`: behind an answer an equation in brackets says how one gets there."""
+    match = _REMARK.fullmatch(text) if len(text) <= _MAX_CLAUSE_CHARS else None
+    is_remark = match is not None and has_math(match["head"]) and _EQUALS.search(match["remark"])
+    return match["head"] if match is not None and is_remark else text
 
 
 def read_clause(clause: str) -> str:
@@ -59,9 +71,10 @@ def read_clause(clause: str) -> str:
     A clause that names several numbers without saying which it means is left whole: that is no
     answer that any reference has.
     """
+    clause = without_remark(clause)
     if is_answer(clause):
         return clause
-    claim = _REASON.split(clause, maxsplit=1)[0]
+    claim = _REASON.split(clause, maxsplit=1)[0].rstrip().removesuffix("(")
     if claim != clause and is_answer(claim):
         return claim
     found = _only_value(clause)
@@ -111,11 +124,15 @@ def _only_value(clause: str) -> str | None:
 
 def _numbers(text: str) -> list[str]:
     """The numbers of a text in `plain` notation, each with the unit right after it."""
-    found = []
+    found: list[str] = []
+    end = 0
     for match in _NUMBER.finditer(text):
-        unit = re.match(r"\s*[a-zA-Zµ]+(?:\^\{?[23]\}?)?(?![\w^])", text[match.end() :])
-        with_unit = match[0] + (unit[0] if unit else "")
-        found.append(with_unit if unit and read_number(with_unit) else match[0])
+        if match.start() < end:  # the 2 of cm^2
+            continue
+        units = (unit.match(text[match.end() :]) for unit in _UNITS)
+        readings = [match[0] + unit[0] for unit in units if unit and read_number(match[0] + unit[0])]
+        found.append(readings[0] if readings else match[0])
+        end = match.start() + len(found[-1])
     return found
 
 

@@ -16,6 +16,7 @@ from opensloth_core.rewards.mathematics.clause import (
     is_answer,
     last_expression,
     read_clause,
+    without_remark,
 )
 from opensloth_core.rewards.mathematics.notation import plain
 
@@ -147,5 +148,5 @@ def _phrases(text: str, boxes: list[_Statement]) -> Iterator[_Statement]:
         if match["label"] is None:
             yield _Statement(match.start(), match.end(), read_clause(clause), "phrase")
         # After "Answer:" people also write a whole solution, or "Sure!" and then a solution.
-        elif is_answer(clause) and (has_math(clause) or not has_math(text[match.end() :])):
+        elif is_answer(without_remark(clause)) and (has_math(clause) or not has_math(text[match.end() :])):
             yield _Statement(match.start(), match.end(), clause, "phrase")

@@ -9,11 +9,25 @@ from fractions import Fraction
 class Unit:
     """A measure: so many of its dimension's first unit. Words that are no measure have no dimension."""
 
-    dimension: str
+    dimension: tuple[tuple[str, int], ...]
+    """What is measured with its power, sorted: a speed is length to the 1 and time to the -1."""
+
     factor: Fraction
 
+    def to(self, power: int) -> "Unit":
+        """`cm^2` of `cm`."""
+        return Unit(tuple((name, own * power) for name, own in self.dimension), self.factor**power)
 
-NO_UNIT = Unit("", Fraction(1))
+    def per(self, other: "Unit") -> "Unit":
+        """`km/h` of `km` and `h`."""
+        powers = dict(self.dimension)
+        for name, power in other.dimension:
+            powers[name] = powers.get(name, 0) - power
+        dimension = tuple(sorted((name, power) for name, power in powers.items() if power))
+        return Unit(dimension, self.factor / other.factor)
+
+
+NO_UNIT = Unit((), Fraction(1))
 
 SCALES = {
     "hundred": 100, "thousand": 10**3, "k": 10**3, "million": 10**6, "mn": 10**6, "billion": 10**9,
@@ -38,17 +52,26 @@ _UNITS = {
         "s sec secs second seconds": "1", "min mins minute minutes": "60", "h hr hrs hour hours": "3600",
         "day days": "86400", "week weeks": "604800",
     },
-    "volume": {
-        "l liter liters litre litres": "1", "ml milliliter milliliters millilitre millilitres": "1/1000",
-    },
     "dollars": {"dollar dollars usd buck bucks": "1", "cent cents": "1/100"},
     "euros": {"euro euros eur": "1"},
     "angle": {"degree degrees deg": "1"},
 }  # fmt: skip
 _BY_WORD = {
-    word: Unit(dimension, Fraction(factor))
+    word: Unit(((dimension, 1),), Fraction(factor))
     for dimension, units in _UNITS.items()
     for words, factor in units.items()
+    for word in words.split()
+}
+_BY_WORD |= {
+    word: Unit((("length", 3),), Fraction(factor))
+    for words, factor in {
+        "l liter liters litre litres": "1/1000",
+        "ml milliliter milliliters millilitre millilitres": "1/1000000",
+    }.items()
+    for word in words.split()
+} | {
+    word: _BY_WORD[length].per(_BY_WORD[time])
+    for words, length, time in (("mph", "mi", "h"), ("kph kmh kmph", "km", "h"), ("mps", "m", "s"))
     for word in words.split()
 }
 CURRENCY_UNITS = {"\ue000": _BY_WORD["dollars"], "€": _BY_WORD["euros"]}
@@ -64,6 +87,16 @@ _BLOCKING = frozenset((
 ))  # fmt: skip
 _UNIT_WORDS = frozenset(("square", "cubic", "sq", "cu", "unit", "units", "radians", "rad", "per", "each"))
 _MAX_WORDS = 8
+TERM = r"(?:(?:square|sq|cubic|cu)\.?\s+)?[^\W\d_]+(?:\s*\^\s*(?:\{\s*-?[1-4]\s*\}|-?[1-4]))?"
+"""One unit: `cm`, `cm^2`, `square centimeters`."""
+PER = r"(?:\s*/\s*|\s+(?:per|an?|each|every)\s+)"
+"""What stands between the units of a rate."""
+_MEASURE = re.compile(rf"({TERM})(?:{PER}({TERM}))?\.?", re.IGNORECASE)
+_TERM_PARTS = re.compile(
+    r"(?:(?P<shape>square|sq|cubic|cu)\.?\s+)?(?P<word>[^\W\d_]+)(?:\s*\^[\s{]*(?P<power>-?\d)[\s}]*)?"
+)
+_OF_RATES = frozenset(("length", "mass"))
+"""What `per` makes another measure of. `18 dollars` and `18 dollars per day` are one answer to people."""
 
 
 def read_unit(text: str, is_attached: bool) -> Unit | None:
@@ -85,8 +118,28 @@ def read_unit(text: str, is_attached: bool) -> Unit | None:
         return None
     if len(words) == 1 and len(words[0]) == 1 and bare not in _SINGLE:
         return None
-    is_measure = len(words) == 1 and bare == text
-    return _BY_WORD.get(bare.rstrip(".").lower(), NO_UNIT) if is_measure else NO_UNIT
+    return _measure(text)
+
+
+def _measure(text: str) -> Unit:
+    match = _MEASURE.fullmatch(text)
+    if not match:
+        return NO_UNIT
+    top, bottom = _term(match[1]), _term(match[2]) if match[2] else None
+    if top is NO_UNIT or bottom is None:
+        return top
+    is_rate = bottom is not NO_UNIT and top.dimension[0][0] in _OF_RATES
+    return top.per(bottom) if is_rate else NO_UNIT
+
+
+def _term(text: str) -> Unit:
+    match = _TERM_PARTS.fullmatch(text.lower())
+    unit = _BY_WORD.get(match["word"]) if match else None
+    if match is None or unit is None or (match["shape"] and match["power"]):
+        return NO_UNIT
+    if match["shape"]:
+        return unit.to(2 if match["shape"].startswith("sq") else 3)
+    return unit.to(int(match["power"] or 1))
 
 
 def is_unit(words: str) -> bool:
