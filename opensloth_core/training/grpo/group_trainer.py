@@ -1,6 +1,7 @@
 """The steps of GRPO, for TRL's trainer to run."""
 
 import json
+import math
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,9 @@ from opensloth_core.training.grpo.reference import ReferencePolicy
 from opensloth_core.training.grpo.scoring import Scorer
 from opensloth_core.training.job import RankJob
 from opensloth_core.training.planned import PlannedTrainer
+
+NO_PROBABILITIES = "probability tensor contains"
+"""How torch begins to say that it cannot sample from numbers that are not finite."""
 
 
 class GroupTrainer(PlannedTrainer):
@@ -97,10 +101,11 @@ class GroupTrainer(PlannedTrainer):
         num_generations, job = self._settings.num_generations, self.job
         repeated = [row for row in rows for _ in range(num_generations)]
         prompts = [row["prompt_ids"] for row in repeated]
-        began = time.perf_counter()
-        generated = self.generate(prompts)
-        own = self._scored(repeated, generated, time.perf_counter() - began)
-        step = together(self._of_all_ranks(own))
+        generated, own = self._sampled(repeated, prompts)
+        parts = self._of_all_ranks(own)
+        if not all(part.has_numbers for part in parts):
+            self._stop(self.state.global_step + 1, None, None if own.has_numbers else (math.nan,))
+        step = together(parts)
         self._tell_of_rows(step)
         self._watch.feed(step.rewards, step.scores, step.is_finished)
         self._tokens_in_step = step.num_trained_tokens
@@ -123,6 +128,19 @@ class GroupTrainer(PlannedTrainer):
             )
             for chosen in (order[start : start + size] for start in range(0, len(order), size))
         ]
+
+    def _sampled(
+        self, rows: Sequence[Mapping[str, Any]], prompts: Sequence[Sequence[int]]
+    ) -> tuple[Generated, RankStep]:
+        """Completions of this rank's prompts, and its part of the step."""
+        began = time.perf_counter()
+        try:
+            generated = self.generate(prompts)
+        except RuntimeError as err:
+            if NO_PROBABILITIES not in str(err):
+                raise
+            return Generated([]), RankStep(has_numbers=False)
+        return generated, self._scored(rows, generated, time.perf_counter() - began)
 
     def _scored(
         self, rows: Sequence[Mapping[str, Any]], generated: Generated, generate_seconds: float

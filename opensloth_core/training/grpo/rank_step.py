@@ -29,6 +29,9 @@ class RankStep:
 
     generate_seconds: float = 0.0
     reward_seconds: float = 0.0
+    has_numbers: bool = True
+    """Whether completions could be sampled; not where the model's probabilities are no numbers."""
+
     error: OpenSlothError | None = None
 
     @property

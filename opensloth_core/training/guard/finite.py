@@ -7,6 +7,7 @@ asked for.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import torch
@@ -52,9 +53,16 @@ class FiniteTrainer:
         if not math.isfinite(logs.get("loss", 0.0)):
             self._stop(self.state.global_step, logs.get("grad_norm"))
 
-    def _stop(self, step: int, grad_norm: float | None) -> NoReturn:
+    def _stop(
+        self, step: int, grad_norm: float | None, given_losses: Sequence[float] | None = None
+    ) -> NoReturn:
+        """End the run.
+
+        Args:
+            given_losses: those of the micro-batches, where the step did not come as far as to have its own.
+        """
         job = self.job
-        losses = [loss.item() for loss in self._losses]
+        losses = [loss.item() for loss in self._losses] if given_losses is None else list(given_losses)
         bad = [number for number, loss in enumerate(losses) if not math.isfinite(loss)]
         if job.config.method == "grpo":
             bad = bad[:1]  # its micro-batches share the prompts of the step

@@ -23,6 +23,7 @@ SETTINGS = {
     "lora_rank": 4,
     "eval_generations": 0,
 }
+REWARD = "def reward(completions): return [float(number) for number in range(len(completions))]"
 
 
 @pytest.fixture
@@ -92,11 +93,17 @@ def test_exactly_the_rows_that_give_nan_are_named_on_two_ranks_and_the_last_chec
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("method", ["sft", "grpo"])
 def test_weights_that_exploded_are_told_from_bad_rows_and_never_saved(
-    tiny_model_dir: Path, data: Path, home: Path, warm_ranks: None
+    tiny_model_dir: Path, data: Path, home: Path, warm_ranks: None, method: str
 ) -> None:
     settings: dict[str, Any] = {**SETTINGS, "data": str(data), "model": str(tiny_model_dir)}
     settings |= {"gpus": 1, "batch_size": 2, "learning_rate": 1e30, "max_steps": 6}
+    if method == "grpo":
+        (home / "rewards").mkdir(parents=True)
+        (home / "rewards" / "made_up.py").write_text(REWARD)
+        settings |= {"method": method, "reward": "made_up:reward", "num_generations": 2}
+        settings |= {"max_completion_length": 4}
     with pytest.raises(TrainingError) as caught:
         run_training(settings)
     assert re.fullmatch(
