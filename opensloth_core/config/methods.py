@@ -47,7 +47,8 @@ class GrpoArguments(Settings):
     """Weight of the divergence from the model as given; 0 computes none and loads no reference."""
 
     constant_reward_steps: PositiveInt = 10
-    """Stop when the rewards of the first so many steps are all the same, since nothing is learnt then."""
+    """Stop when in the first so many steps no two completions of a prompt were rewarded differently, since
+    nothing is learnt then; a shorter run is warned at its end."""
 
 
 @dataclass(frozen=True)

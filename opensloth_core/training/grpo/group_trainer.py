@@ -60,7 +60,9 @@ class GroupTrainer(PlannedTrainer):
         )
         self._scorer = Scorer(self._settings, self._tokenizer)
         self._has_told_of_rows = False
-        self._watch = ConstantRewardWatch(self._settings.constant_reward_steps)
+        self._watch = ConstantRewardWatch(
+            self._settings.num_generations, self._settings.constant_reward_steps, self.job.plan.num_steps
+        )
         self._reference = ReferencePolicy(self.model) if self._settings.kl_beta else None
         self._micro_batches: deque[CompletionBatch] = deque()
         self._step_metrics: dict[str, float] = {}
@@ -107,7 +109,10 @@ class GroupTrainer(PlannedTrainer):
             self._stop(self.state.global_step + 1, None, None if own.has_numbers else (math.nan,))
         step = together(parts)
         self._tell_of_rows(step)
-        self._watch.feed(step.rewards, step.scores, step.is_finished)
+        warnings = self._watch.feed(step.rewards, step.scores, step.is_finished)
+        if job.rank == 0:
+            for words in warnings:
+                job.run.events.message(words, "warning")
         self._tokens_in_step = step.num_trained_tokens
         self._step_metrics = {
             "tokens": sum(len(prompt) for prompt in prompts) + sum(own.num_tokens),
