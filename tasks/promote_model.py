@@ -12,8 +12,8 @@ from prefect.logging import get_run_logger
 
 from opensloth_core.errors import OpenSlothError
 from opensloth_core.registry.model_registry import Registry
+from opensloth_core.registry.pinned_data import promote_with_data
 from opensloth_core.registry.records import PromotionRecord
-from opensloth_core.store.pins import pin, unpin
 from tasks.failed import failed
 
 NOT_PROMOTED = "opensloth.model.not-promoted"
@@ -36,9 +36,6 @@ async def promoted_or_noted(
 ) -> str | None:
     """The version that an adapter has become; None where the record is of a refusal.
 
-    The data that a version was judged by is pinned in the store for as long as the version is kept, since the
-    next model has to do well on it too.
-
     Args:
         registry: of the model, whose lock the caller holds.
 
@@ -54,15 +51,7 @@ async def _promoted_or_noted(
 ) -> str | None:
     logger, name, promoted = get_run_logger(), registry.name, None
     if record.promoted:
-        before = {version.record.prepared_key for version in registry.versions()}
-        version = registry.promote(adapter_dir, record, keep, replacing)
-        after = {version.record.prepared_key for version in registry.versions()}
-        for key in after - before:
-            if key:
-                pin(key)
-        for key in before - after:
-            if key:
-                unpin(key)
+        version = promote_with_data(registry, adapter_dir, record, keep, replacing)
         promoted = version.id
         logger.info("%s is now %s in %s: %s", name, version.id, registry.location, record.why)
     else:

@@ -4,8 +4,9 @@ import json
 from collections.abc import Callable, Sequence
 
 from flows.cli.cache.answer import answered
+from opensloth_core.registry.pinned_data import model_named
 from opensloth_core.store.catalog import catalog, find_artifact, short
-from opensloth_core.store.pins import pin, pinned_keys, unpin
+from opensloth_core.store.pins import PERSON, owners_of, pin, pinned_keys, unpin
 
 
 def run_pin(keys: Sequence[str], as_json: bool) -> int:
@@ -38,5 +39,7 @@ def _each(keys: Sequence[str], change: Callable[[str], bool], words: tuple[str, 
         print(json.dumps({"changed": [key for key, is_new in changed.items() if is_new]}, indent=2))
         return 0
     for key, is_new in changed.items():
-        print(f"{short(key)}  {words[0] if is_new else words[1]}")
+        models = ", ".join(model_named(owner) for owner in owners_of(key) if owner != PERSON)
+        also = f"; kept for the model {models}, which was judged by it" if models else ""
+        print(f"{short(key)}  {words[0] if is_new else words[1]}{also}")
     return 0

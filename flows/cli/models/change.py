@@ -8,6 +8,7 @@ from flows.cli.models.words import as_record, metric_change
 from opensloth_core.registry.finished_run import promotion_record, result_of
 from opensloth_core.registry.listing import existing_registry
 from opensloth_core.registry.model_registry import open_registry
+from opensloth_core.registry.pinned_data import unpin_dropped
 from opensloth_core.registry.records import Version
 from opensloth_core.runs.named import named_run
 
@@ -27,6 +28,7 @@ def _promote(name: str, which: str, keep: int, why: str, as_json: bool) -> int:
     run = named_run(which)
     result = result_of(run)
     version = registry.promote(result, promotion_record(run, why), keep)
+    unpin_dropped(registry)
     kept = [one.id for one in registry.versions() if one.id != version.id]
     others = f"kept: {', '.join(kept)}" if kept else "it is the first"
     _say(version, f"{name}: {version.id} is current, from run {_told(version)}; {others}", as_json)

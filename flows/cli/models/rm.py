@@ -6,6 +6,7 @@ import sys
 from flows.cli.cache.answer import answered
 from opensloth_core.errors import ConfigError
 from opensloth_core.registry.listing import existing_registry, find_version
+from opensloth_core.registry.pinned_data import unpin_dropped
 from opensloth_core.runs.report.numbers import counted, size
 
 
@@ -33,6 +34,7 @@ def _rm(name: str, called: str | None, dry_run: bool, yes: bool, as_json: bool) 
             registry.remove_all()
         else:
             registry.remove(version)
+        unpin_dropped(registry)
     if as_json:
         removed = [one.id for one in going]
         print(json.dumps({"dry_run": dry_run, "removed": removed, "size_bytes": size_bytes}, indent=2))

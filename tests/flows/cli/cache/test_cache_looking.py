@@ -11,9 +11,12 @@ from flows.cli.main import main
 from flows.cli.os_train import OS_TRAIN
 from opensloth_core.api import PreparedData
 from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.registry.model_registry import open_registry
+from opensloth_core.registry.pinned_data import owner_of
 from opensloth_core.runs.directory import Launch, RunDirectory
 from opensloth_core.runs.lock import run_lock
 from opensloth_core.store.catalog import catalog
+from opensloth_core.store.pins import pin
 
 Prepare = Callable[..., PreparedData]
 
@@ -153,6 +156,10 @@ def test_pin_and_unpin_say_what_they_did(prepared: PreparedData, capsys) -> None
         assert cache(command, key[:8]) == 0
         assert capsys.readouterr().out == f"{key[:8]}  {text}\n"
     assert answer(capsys, "pin", key, key[:8]) == {"changed": [key]}
+    pin(key, owner_of(open_registry("bot")))
+    assert cache("unpin", key) == 0
+    told = f"{key[:8]}  no longer pinned; kept for the model bot, which was judged by it\n"
+    assert capsys.readouterr().out == told
 
 
 def test_a_pin_can_be_taken_away_when_its_data_is_gone(prepared: PreparedData, capsys) -> None:
