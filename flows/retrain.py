@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from tasks.admit import admit
 from tasks.compare_models import compared
 from tasks.cover_missed import cover_missed
 from tasks.failed import failed
+from tasks.fire_again import fire_again
 from tasks.mark_crashed import mark_crashed
 from tasks.promote_model import promoted_or_noted
 from tasks.watch_source import new_rows_counted, watched
@@ -75,7 +77,13 @@ async def retrain(**given: Any) -> State:
                 await asyncio.to_thread(stack.enter_context, registry.lock())
             except ConfigError as err:
                 return Completed(name=BUSY, message=str(err))
-            return await _retrain(firing, stack)
+            looked = datetime.now(UTC)
+            try:
+                state = await _retrain(firing, stack)
+            except OpenSlothError as err:
+                state = failed(err, None)
+        await fire_again(looked, BUSY)
+        return state
     except (asyncio.CancelledError, CancelledRun):
         return cancelled()
     except OpenSlothError as err:

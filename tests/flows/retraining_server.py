@@ -64,7 +64,6 @@ def retraining_server(folder: Path, home: Path) -> Iterator[str]:
         "OPENSLOTH_HOME": str(home),
         "OPENSLOTH_SLOTS_DIR": str(folder / "slots"),
         "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "1",
-        "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "2",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_WORKER_QUERY_SECONDS": "1",
         "DO_NOT_TRACK": "1",
@@ -109,15 +108,12 @@ def deployed(api: str, parameters: Mapping[str, Any], interval_seconds: float) -
 
     async def ask(client: Any) -> str:
         flow_id = await client.create_flow_from_name("retrain")
-        limit = entry["concurrency_limit"]
         deployment_id = await client.create_deployment(
             flow_id,
             entry["name"],
             entrypoint=entry["entrypoint"],
             parameters=dict(parameters),
             work_pool_name=POOL,
-            concurrency_limit=limit["limit"],
-            concurrency_options={"collision_strategy": limit["collision_strategy"]},
             pull_steps=[
                 {"prefect.deployments.steps.set_working_directory": {"directory": str(ROOT)}},
             ],

@@ -24,6 +24,7 @@ from tests.flows.retraining_server import (
     retraining_server,
     runs,
     wait_for,
+    with_client,
 )
 
 INTERVAL_SECONDS = 30.0
@@ -74,6 +75,11 @@ def fall(record: PromotionRecord, metric: str) -> float:
     old, new = record.metrics_old[metric], record.metrics_new[metric]
     assert old is not None and new is not None
     return old - new
+
+
+def is_by_event(run: dict[str, Any]) -> bool:
+    """Whether the trigger of the deployment fired it."""
+    return bool(run["created_by"]) and run["created_by"]["type"] == "AUTOMATION"
 
 
 @pytest.mark.slow
@@ -139,10 +145,17 @@ def test_a_schedule_skips_old_data_promotes_what_is_better_and_refuses_poisoned_
             "resource": {"prefect.resource.id": "opensloth.data.my-model"},
         }
         httpx.post(f"{api}/events", json=[event]).raise_for_status()
-        by_event = wait_for(
-            lambda: [one for one in runs(api, deployment_id) if not one["auto_scheduled"]], 60
-        )
-        assert by_event[0]["created_by"]["type"] == "AUTOMATION"
+        assert wait_for(lambda: [one for one in runs(api, deployment_id) if is_by_event(one)], 60)
         ran = [run["state_name"] for run in runs(api, deployment_id)]
-        assert set(ran) <= {"nothing new", "promoted", "not promoted", "Cancelled", "Running"}
+        others = {"nothing new", "already running", "Cancelled", "Running"}
+        assert set(ran) <= {"promoted", "not promoted", *others}
         assert [name for name in ran if name in ("promoted", "not promoted")] == ["promoted", "not promoted"]
+
+        # One that fails tells so too. No firing of the schedule has the lock of a model of another name.
+        gone = home / "data" / "gone.jsonl"
+        failing = {**given, "name": "another", "data": str(gone)}
+        with_client(
+            api, lambda asked: asked.create_flow_run_from_deployment(deployment_id, parameters=failing)
+        )
+        (told,) = wait_for(lambda: receiver.received[1:], 60)
+        assert told["text"].startswith(f"retrain · another · gone: {gone}: no such file")

@@ -105,6 +105,8 @@ def test_every_entry_of_prefect_yaml_is_understood_and_nothing_else(tmp_path: Pa
         ("finetune_sft", "local"), ("finetune_dpo", "local"), ("finetune_grpo", "local"),
         ("prepare_data", "local-data"),
     }  # fmt: skip
+    # A run that holds a slot of Prefect's ends with the server.
+    assert not [entry for entry in entries if entry.concurrency_limit is not None]
     path = tmp_path / "prefect.yaml"
     path.write_text("deployments: [{name: a, entrypoint: 'b.py:c', limits: 1}]")
     with pytest.raises(ConfigError, match=r"limits: Extra inputs are not permitted"):
