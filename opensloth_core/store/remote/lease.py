@@ -121,8 +121,8 @@ class Lease:
                 self._record, self._version = wanted, version
                 return True
             raise RemoteStoreError(
-                f"{self._objects.url}/{self._path}: two writes in a row were refused, though nobody else "
-                "wrote; try again"
+                f"{shown(self._objects.url).rstrip('/')}/{self._path}: two writes in a row were refused, "
+                "though nobody else wrote; try again"
             )
 
 

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from opensloth_core.errors import StoreError
+from opensloth_core.store.remote.fsspec_objects import FsspecObjects
+from opensloth_core.store.remote.lease import Lease
 from opensloth_core.store.remote.listing import list_artifacts
 from opensloth_core.store.remote.place import open_objects, store_url
 from opensloth_core.store.remote.reaching import DATA_STORY, RemoteStoreForbidden, reaching
+from opensloth_core.store.remote.record import Record, record_path
 
 WAY_OUT = "; or unset OPENSLOTH_STORE to use this machine's store alone" + DATA_STORY
 
@@ -94,6 +97,25 @@ def test_the_password_of_a_url_is_not_shown_whatever_fails() -> None:
     assert "hunter2" not in str(raised.value)
     assert str(raised.value).startswith(
         "ftp://host/x: the remote store cannot be used: cannot open ftp://host/x"
+    )
+
+
+class _Refusing(FsspecObjects):
+    """A store that takes the first write of an object and refuses all others."""
+
+    def write_if(self, path: str, data: bytes, version: str | None) -> str | None:
+        return super().write_if(path, data, version) if version is None else None
+
+
+def test_the_password_of_a_store_is_not_shown_where_it_refuses_to_be_written() -> None:
+    objects, path = _Refusing("memory://user:hunter2@host/x"), record_path("prepared", "abc")
+    record = Record.lease(None, "run test")
+    version = objects.write_if(path, record.data(), None)
+    assert version is not None
+    with pytest.raises(StoreError) as raised:
+        Lease(objects, path, record, version).publish({})
+    assert str(raised.value).startswith(
+        "memory://host/x/v1/prepared/abc.json: two writes in a row were refused"
     )
 
 
