@@ -9,7 +9,7 @@ without asking the remote store anything.
 from pathlib import Path
 
 from opensloth_core.config.data import DatasetPrepConfig
-from opensloth_core.errors import StoreError
+from opensloth_core.errors import OpenSlothError
 from opensloth_core.runs.events import Progress, no_progress
 from opensloth_core.store.prepared import (
     PreparedKey,
@@ -65,9 +65,11 @@ def prepare_or_fetch(
             break
         if lease is not None:
             with lease:
-                _fetch_tokens(store, config, key, progress)
+                # Asked for once: when the data are prepared, their sources may be gone.
+                tokens = _tokens_of_all_rows(config, key)
+                _fetch_tokens(store, config, tokens, progress)
                 manifest = prepare_here()
-                _share(store, config, key, lease, progress, asker)
+                _share(store, key, tokens, lease, progress, asker)
             return manifest
     return prepare_here()
 
@@ -85,31 +87,30 @@ def find_or_fetch(key: str, asker: Asker = A_PROGRAM) -> tuple[PreparedManifest 
     return manifest, problem
 
 
-def _fetch_tokens(
-    store: RemoteStore, config: DatasetPrepConfig, key: PreparedKey, progress: Progress
-) -> None:
+def _tokens_of_all_rows(config: DatasetPrepConfig, key: PreparedKey) -> str:
     # Imported here: only who tokenizes needs the readers and Arrow.
+    from opensloth_core.store.remote.shared_tokens import tokens_of_all_rows
+
+    return tokens_of_all_rows(config, key)
+
+
+def _fetch_tokens(store: RemoteStore, config: DatasetPrepConfig, tokens: str, progress: Progress) -> None:
     from opensloth_core.store.remote.shared_tokens import fetch_tokens
 
     try:
-        fetch_tokens(store, config, key, progress)
+        fetch_tokens(store, config, tokens, progress)
     except RemoteStoreError as err:
         store.say(f"tokens cannot be fetched, and are made here: {err}")
 
 
 def _share(
-    store: RemoteStore,
-    config: DatasetPrepConfig,
-    key: PreparedKey,
-    lease: Lease,
-    progress: Progress,
-    asker: Asker,
+    store: RemoteStore, key: PreparedKey, tokens: str, lease: Lease, progress: Progress, asker: Asker
 ) -> None:
     """Publish what was made here; whatever goes wrong is said, since the data are whole on this machine."""
     from opensloth_core.store.remote.shared_tokens import share_tokens
 
     try:
         store.push("prepared", key.digest, prepared_dir(key.digest), lease, progress)
-        share_tokens(store, config, key, progress)
-    except StoreError as err:
+        share_tokens(store, tokens, progress)
+    except OpenSlothError as err:
         asker.say(f"warning: prepared, but not shared with other machines: {err}")

@@ -27,11 +27,24 @@ _FIRST_CHUNKS = 2
 """Chunks at the start of an input, one of which others must have to be fetched."""
 
 
-def fetch_tokens(store: RemoteStore, config: DatasetPrepConfig, key: PreparedKey, progress: Progress) -> None:
+def tokens_of_all_rows(config: DatasetPrepConfig, key: PreparedKey) -> str:
+    """The key of the tokens of all rows of an input.
+
+    Raises:
+        DataError: the input cannot be read.
+    """
+    names = [file.name for file in _files(config)]
+    return tokens_key(key.token_settings, key.input_digest, names, ALL_ROWS)
+
+
+def fetch_tokens(store: RemoteStore, config: DatasetPrepConfig, name: str, progress: Progress) -> None:
     """Fetch what saves tokenizing, where the remote store has it and the local one does not.
 
     Tokens of another input are fetched where it begins as this one does: it was this one before rows were
     appended. A sample is tokenized here, since it costs less than all tokens do to fetch.
+
+    Args:
+        name: see `tokens_of_all_rows`.
 
     Raises:
         DataError: the input cannot be read.
@@ -39,7 +52,6 @@ def fetch_tokens(store: RemoteStore, config: DatasetPrepConfig, key: PreparedKey
     """
     if config.samples is not None:
         return
-    name = _tokens_key(config, key)
     if find_tokens(name)[0] is not None:
         return
     if store.pull("tokens", name, tokens_dir(name), TokensManifest, progress) is not None:
@@ -55,13 +67,15 @@ def fetch_tokens(store: RemoteStore, config: DatasetPrepConfig, key: PreparedKey
             return
 
 
-def share_tokens(store: RemoteStore, config: DatasetPrepConfig, key: PreparedKey, progress: Progress) -> None:
+def share_tokens(store: RemoteStore, name: str, progress: Progress) -> None:
     """Publish the tokens of all rows, unless they are there or another machine is publishing them.
+
+    Args:
+        name: see `tokens_of_all_rows`.
 
     Raises:
         StoreError: the remote store cannot be reached.
     """
-    name = _tokens_key(config, key)
     if find_tokens(name)[0] is None:
         return
     lease = store.lease("tokens", name, wait=False)
@@ -88,11 +102,6 @@ def _chunks(store: RemoteStore, name: str, record: Record) -> Iterator[str]:
             yield str(json.loads(line)["stored"]["digest"])
     except (ObjectMissing, ValueError, KeyError, TypeError):  # whoever fetches it will be told
         return
-
-
-def _tokens_key(config: DatasetPrepConfig, key: PreparedKey) -> str:
-    names = [file.name for file in _files(config)]
-    return tokens_key(key.token_settings, key.input_digest, names, ALL_ROWS)
 
 
 def _files(config: DatasetPrepConfig) -> list[InputFile]:

@@ -199,6 +199,24 @@ def test_a_server_that_goes_down_while_data_is_prepared_costs_only_the_sharing(
     assert f"warning: prepared, but not shared with other machines: {url}: the server does not" in here.said
 
 
+@pytest.fixture
+def shared_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("OPENSLOTH_STORE", str(tmp_path / "shared"))
+    return str(tmp_path / "shared")
+
+
+def test_data_whose_source_goes_once_it_is_prepared_is_used_and_shared_all_the_same(
+    shared_folder: str, config: DatasetPrepConfig, machine: Machines, data_path: Path
+) -> None:
+    here = machine("here")
+    prepared = here.prepare(
+        config, on_phase=lambda phase: data_path.unlink(missing_ok=True) if phase == "upload" else None
+    )
+    assert not data_path.exists() and verify(prepared.folder) is None
+    assert "warning:" not in here.said
+    assert sorted(found.kind for found in list_artifacts(shared_folder)) == ["prepared", "tokens"]
+
+
 @pytest.mark.slow
 def test_preparation_processes_of_two_machines_tokenize_once(
     shared_s3: str, config: DatasetPrepConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
