@@ -15,6 +15,7 @@ from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.launch.gang import together
 from opensloth_core.launch.interrupts import signals_cancel
 from opensloth_core.launch.ranks_up import ranks_up
+from opensloth_core.launch.side_thread import in_side_thread
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.life import recorded, reported
 from opensloth_core.runs.lock import run_lock
@@ -90,7 +91,7 @@ async def _run(
         outlive_console()
         await mark_crashed()
         if run_dir is None:
-            run = await asyncio.to_thread(open_run, config, resume, allow_drift)
+            run = await in_side_thread(open_run, config, resume, allow_drift)
         else:
             run = RunDirectory(run_dir)
         with signals_cancel(), run_lock(run), reported(run), recorded(run):

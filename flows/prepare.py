@@ -14,6 +14,7 @@ from flows.form import form_flow
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.launch.devices import num_shards
 from opensloth_core.launch.interrupts import signals_cancel
+from opensloth_core.launch.side_thread import in_side_thread, stop_if_unwanted
 from opensloth_core.models.start import StartFolders
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.life import record_prepared, recorded
@@ -54,7 +55,7 @@ async def prepare_data(config: DatasetPrepConfig, run_dir: Path | None = None) -
 
 
 async def _prepare(run: RunDirectory) -> Path:
-    model_dir = await asyncio.to_thread(check_data, run.path)
+    model_dir = await in_side_thread(check_data, run.path)
     # Data may be prepared for GPUs that another machine has.
     devices = ("cpu",) * num_shards(run.preparation().gpus)
     await launched(run, StartFolders.for_data(model_dir), devices)
@@ -65,12 +66,17 @@ async def _prepare(run: RunDirectory) -> Path:
 
 async def launched(run: RunDirectory, start: StartFolders, devices: tuple[str, ...]) -> None:
     """Record what the processes of a run start with; its data will have one shard a device."""
-    key = await asyncio.to_thread(
+
+    def progress(phase: str, done: int, total: int | None) -> None:
+        stop_if_unwanted()
+        run.events.progress(phase, done, total)
+
+    key = await in_side_thread(
         prepared_key,
         run.preparation(),
         start.tokenizer_dir,
         len(devices),
-        progress=run.events.progress,
+        progress=progress,
     )
     run.write_launch(replace(start.launch(devices, key.digest), checkpoint=start_point(run)))
 

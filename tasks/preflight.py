@@ -1,6 +1,5 @@
 """The tasks that check a run before anything expensive starts."""
 
-import asyncio
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,6 +8,7 @@ from prefect.cache_policies import NO_CACHE
 
 from opensloth_core import preflight
 from opensloth_core.errors import OpenSlothError
+from opensloth_core.launch.side_thread import in_side_thread
 from opensloth_core.runs.directory import RunDirectory
 from tasks.failed import failed
 
@@ -25,7 +25,7 @@ def check(run_dir: Path) -> preflight.Preflight | State[Any]:
 
 async def checked(run_dir: Path) -> preflight.Preflight:
     """What preflight finds out about a run, or the error it raises."""
-    state = await asyncio.to_thread(lambda: cast(State[Any], check(run_dir, return_state=True)))
+    state = await in_side_thread(lambda: cast(State[Any], check(run_dir, return_state=True)))
     return cast(preflight.Preflight, await state.aresult())
 
 

@@ -110,6 +110,23 @@ def test_a_mistake_in_the_data_is_one_line_and_nothing_is_prepared(
     assert not (home / "runs").exists()
 
 
+def test_ctrl_c_ends_a_command_that_hashes_a_great_file(
+    os_data: Start, home: Path, tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "great.jsonl"
+    data.write_text('{"question": "q", "answer": "a"}\n' * 5000)
+    os.truncate(data, 400 << 30)  # of holes, which take minutes to read and no room
+    process = os_data(data, "--model", tiny_model_dir, "--gpus", 1)
+    assert process.stderr is not None
+    assert any(line[9:].startswith("hash ") for line in process.stderr)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+    (run_dir,) = run_dirs(home)
+    last = read_events(run_dir / "events.jsonl")[-1]
+    assert (last["kind"], last["state"]) == ("state", "cancelled")
+
+
 def test_ctrl_c_in_a_terminal_ends_a_run_that_has_a_server_of_its_own(
     home: Path, tiny_model_dir: Path, chat_data: Path, tmp_path: Path
 ) -> None:
@@ -130,5 +147,5 @@ def test_ctrl_c_in_a_terminal_ends_a_run_that_has_a_server_of_its_own(
             os.killpg(process.pid, signal.SIGINT)
     assert process.wait(timeout=60) == 130
     after = lines[lines.index("preparing data\n") :]
-    assert after[1:3] == ["stopping\n", "cancelled\n"]
-    assert len(after) == 4  # and that the command was interrupted
+    # On a busy machine it may have come further before the signal is seen; one line more says why it ended.
+    assert "stopping\n" in after and after[-2] == "cancelled\n"
