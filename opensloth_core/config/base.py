@@ -1,9 +1,9 @@
 """The one base class of all settings, and how a wrong setting is reported."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from opensloth_core.errors import ConfigError
 
@@ -20,6 +20,14 @@ class Settings(BaseModel):
         allow_inf_nan=False,
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_switch_for_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """YAML reads `yes` as true, which pydantic would take for the number 1."""
+        if isinstance(value, bool) and _is_number(cls.model_fields[str(info.field_name)].annotation):
+            raise ValueError("must be a number")
+        return value
+
     @classmethod
     def of(cls, values: Self | Mapping[str, Any]) -> Self:
         """This class's instance for `values`: itself, or validated from a mapping.
@@ -34,6 +42,10 @@ class Settings(BaseModel):
             return cls.model_validate(values)
         except ValidationError as err:
             raise ConfigError(describe(err, cls)) from err
+
+
+def _is_number(annotation: Any) -> bool:
+    return annotation in (int, float) or any(map(_is_number, get_args(annotation)))
 
 
 Place = tuple[int | str, ...]

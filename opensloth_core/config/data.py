@@ -9,7 +9,6 @@ from pydantic import (
     AliasChoices,
     BeforeValidator,
     Field,
-    NonNegativeInt,
     PositiveInt,
     model_validator,
 )
@@ -49,7 +48,7 @@ def parse_eval_size(value: Any) -> float:
         size = 0.0
     # What is written as a share is one: 200% are not 2 rows.
     is_count = size >= 1 and size.is_integer() and "%" not in str(value)
-    if isinstance(value, bool) or not (0 < size < 1 or is_count):
+    if not (0 < size < 1 or is_count):
         raise ValueError("must be a share such as 0.05 or a number of rows such as 500")
     return size
 
@@ -150,7 +149,7 @@ class DatasetPrepConfig(Settings):
     max_rejected: Fraction = 0.01
     """Share of unusable rows (0.01 or 1%) over which the run stops."""
 
-    seed: NonNegativeInt = 42
+    seed: int = Field(default=42, ge=0, lt=2**32)
     """Seed of sampling, of the order of the data and of the adapter's initial weights."""
 
     prepared: str | None = Field(default=None, min_length=1)

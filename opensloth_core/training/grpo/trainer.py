@@ -61,7 +61,7 @@ def grpo_trainer(job: RankJob, model: Any, tokenizer: Any, callbacks: list[Any])
     if job.on_gpu:
         print(padding_title(leave_padding_out(trainer.model)), flush=True)
     # After all that initialises anything: ranks must not sample the same completions of a prompt.
-    set_seed(job.config.seed + job.rank)
+    set_seed((job.config.seed + job.rank) % 2**32)  # numpy takes no larger one
     return trainer
 
 
