@@ -9,22 +9,27 @@ import pytest
 import yaml
 from prefect.flows import Flow, load_flow_from_entrypoint
 
+from flows.cli.entry import PROGRAMS as SCRIPTS
+from flows.cli.entry import program_named
 from flows.cli.main import main
-from flows.cli.os_data import OS_DATA
-from flows.cli.os_train import OS_TRAIN
 from flows.cli.parser import parse_flags
+from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.runs.directory import RunDirectory
+from opensloth_core.runs.named import named_run
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-PROGRAMS = {program.name: program for program in (OS_TRAIN, OS_DATA)}
+PROGRAMS = {name: program_named(name) for name in SCRIPTS}
+RUNS = ("sft-embedded-my_data-20261123-101500-a1b2", "sft-gemma-3-4b-it-my_data-20261123-111500-c3d4")
+"""Those that README names, in one way or another."""
 
 
 def commands() -> list[str]:
     """Every command line of our programs in README's code blocks."""
     blocks = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
-    found = [match for block in blocks for match in re.findall(r"os-(?:train|data) .*", block)]
+    found = [match for block in blocks for match in re.findall(r"os-(?:train|data|sft|dpo|grpo) .*", block)]
     assert len(found) >= 5
     return found
 
@@ -39,18 +44,22 @@ def test_readme_commands_parse(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run.yaml").write_text(README.split("```yaml\n")[1].split("```")[0])
+    for name in RUNS:
+        run = RunDirectory.create(OpenSlothConfig.of({"data": "my_data.jsonl", "model": "m"}))
+        run.adapter_dir.mkdir()
+        run.path.rename(home / "runs" / name)
     program, *words = command.split("#")[0].split()
-    if words[0] in ("demo", "selftest", "server"):
+    if words[0] in ("demo", "selftest", "server", "runs", "models", "repro", "export", "chat"):
         group = PROGRAMS[program].groups.get(words[0])
-        settings = group.commands[words.pop(1)] if group else PROGRAMS[program].commands[words[0]]
-        settings.configure(parse_flags(settings.flags, words[1:]))
+        called = group.commands[words.pop(1)] if group else PROGRAMS[program].commands[words[0]]
+        settings = called.configure(parse_flags(called.flags, words[1:]))
+        for which in [*getattr(settings, "runs", ()), *filter(None, [getattr(settings, "run", None)])]:
+            assert named_run(which).path.name in RUNS
         return
-    # File, run and prepared data are the reader's own: that they are missing is all there is to say.
+    # Files and prepared data are the reader's own: that they are missing is all there is to say.
     assert main(PROGRAMS[program], words) == 2
     err = capsys.readouterr().err
-    assert re.search(
-        r"(my_data.jsonl: no such file|: no such run in .*|\(nothing is prepared yet\))\n?", err
-    ), err
+    assert re.search(r"(my_data.jsonl: no such file|\(nothing is prepared yet\))\n?", err), err
 
 
 def test_what_readme_shows_commands_to_print_is_what_they_print(

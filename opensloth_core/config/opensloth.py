@@ -10,7 +10,7 @@ from opensloth_core.config.batch import BatchPlan, batch_plan, check_groups
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.methods import METHOD_DEFAULTS, DpoArguments, GrpoArguments
 from opensloth_core.config.training import LoraArguments, TrainingArguments
-from opensloth_core.errors import ModelError
+from opensloth_core.errors import OpenSlothError
 
 
 class OpenSlothConfig(DatasetPrepConfig):
@@ -28,7 +28,8 @@ class OpenSlothConfig(DatasetPrepConfig):
     """Also copy the trained adapter to this new or empty folder; the run directory keeps the original."""
 
     init_from: str | None = Field(default=None, min_length=1)
-    """Start from the result of this run, its name or folder, instead of from a model."""
+    """Start from the result of this run instead of from a model: its name, how it begins, the four characters
+    at its end, its folder, or "last"."""
 
     pretrained_lora: Path | None = None
     """Folder of an adapter of this model to go on training, instead of a new one; the reference policy of
@@ -83,7 +84,7 @@ class OpenSlothConfig(DatasetPrepConfig):
             raise ValueError(f"init_from {run}: names model and adapter; drop {rivals[0]}")
         try:
             result = named_result(run)
-        except ModelError as err:
+        except OpenSlothError as err:
             raise ValueError(f"init_from {err}") from err
         return {name: value for name, value in values.items() if name != "init_from"} | {"model": str(result)}
 

@@ -17,9 +17,8 @@ from opensloth_core.registry.current_link import CURRENT
 from opensloth_core.registry.model_registry import open_registry
 from opensloth_core.registry.names import is_name, local_models_root
 from opensloth_core.runs.directory import RunDirectory
-from opensloth_core.runs.find import trains
-from opensloth_core.runs.listing import newest_first
-from opensloth_core.runs.named import LAST, named_run
+from opensloth_core.runs.find import run_that_trained
+from opensloth_core.runs.named import LAST
 from opensloth_core.runs.result import result_folder
 from opensloth_core.store.home import home_dir
 
@@ -58,12 +57,7 @@ def find_result(which: str) -> Result:
     folder = expanded(which).absolute()
     if which != LAST and folder.is_dir() and not _is_run(folder):
         return _in_folder(folder)
-    if which != LAST and _is_run(folder):
-        run = RunDirectory(folder)
-    else:
-        run = _last() if which == LAST else named_run(which)
-    if not trains(run):
-        raise ModelError(f"{run.path.name}: prepared data and trained nothing; give a run that trains")
+    run = run_that_trained(which)
     return Result(run.path.name, result_folder(run.path), run)
 
 
@@ -127,10 +121,3 @@ def _in_folder(folder: Path) -> Result:
 
 def _is_run(folder: Path) -> bool:
     return RunDirectory(folder).events_path.is_file() and RunDirectory(folder).config_path.is_file()
-
-
-def _last() -> RunDirectory:
-    found = next((run for run in newest_first() if trains(run)), None)
-    if found is None:
-        raise ModelError(f"{LAST}: no such run in {home_dir() / 'runs'}, where none has trained anything yet")
-    return found

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from opensloth_core.config.opensloth import OpenSlothConfig
-from opensloth_core.errors import ConfigError, OpenSlothError
+from opensloth_core.errors import ConfigError, ModelError, OpenSlothError
 from opensloth_core.runs.absolute_paths import with_absolute_paths
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.listing import newest_first
 from opensloth_core.runs.lock import is_running, is_starting
-from opensloth_core.runs.named import named_run
+from opensloth_core.runs.named import LAST, named_run
+from opensloth_core.store.home import home_dir
 from opensloth_core.training.checkpoint.made_with import SHAPE_NOTHING, all_settings
 
 AUTO = "auto"
@@ -45,6 +46,27 @@ def find_resumable(which: str | Path, config: OpenSlothConfig | None = None) -> 
     if is_running(run):
         raise ConfigError(f"run {run.path.name}: is still running; wait for it, or stop it first")
     return run
+
+
+def run_that_trained(which: str) -> RunDirectory:
+    """The run that is meant, of those that train.
+
+    Args:
+        which: see `named_run`; "last" is the newest of them.
+
+    Raises:
+        ConfigError: no run is called so, or several begin so.
+        ModelError: it prepared data alone, or none has trained anything.
+    """
+    if which != LAST:
+        run = named_run(which)
+        if not trains(run):
+            raise ModelError(f"{run.path.name}: prepared data and trained nothing; give a run that trains")
+        return run
+    found = next((run for run in newest_first() if trains(run)), None)
+    if found is None:
+        raise ModelError(f"{LAST}: no such run in {home_dir() / 'runs'}, where none has trained anything yet")
+    return found
 
 
 def last_state(run: RunDirectory) -> str | None:

@@ -2,6 +2,7 @@
 
 import re
 
+from opensloth_core.checks.roots import is_confined
 from opensloth_core.errors import ConfigError
 from opensloth_core.expanded import expanded
 from opensloth_core.runs.directory import RunDirectory
@@ -23,23 +24,37 @@ def named_run(which: str) -> RunDirectory:
     Raises:
         ConfigError: no run is called so, or several begin so.
     """
-    folder = expanded(which).absolute()
-    for path in (home_dir() / "runs" / which, folder):
-        if which and RunDirectory(path).config_path.is_file():
-            return RunDirectory(path)
-    runs = list(newest_first())
-    if not runs:
-        raise ConfigError(f"{which}: no such run in {home_dir() / 'runs'}, which has none yet")
-    if which == LAST:
-        return runs[0]
-    found = [run for run in runs if run.path.name.startswith(which)]
-    if not found and _ID.fullmatch(which):
-        found = [run for run in runs if run.path.name.endswith(f"-{which}")]
+    found = runs_called(which)
     if len(found) == 1:
         return found[0]
     if found:
         raise ConfigError(f"{which}: {len(found)} runs are called so: {_names(found)}; give more of the name")
+    runs = list(newest_first())
+    if not runs:
+        raise ConfigError(f"{which}: no such run in {home_dir() / 'runs'}, which has none yet")
     raise ConfigError(f"{which}: no such run in {home_dir() / 'runs'}{_meant(which, runs)}")
+
+
+def runs_called(which: str) -> list[RunDirectory]:
+    """The runs that may be meant, newest first; see `named_run`. A process that a server confines finds those
+    of its home only.
+    """
+    if not which:  # every name begins so
+        return []
+    home, folder = home_dir() / "runs", RunDirectory(expanded(which).absolute())
+    own = RunDirectory(home / which)
+    if own.path.parent == home and own.config_path.is_file():
+        return [own]
+    # A model's folder has a config.json too.
+    if not is_confined() and folder.config_path.is_file() and folder.events_path.is_file():
+        return [folder]
+    runs = list(newest_first())
+    if which == LAST:
+        return runs[:1]
+    found = [run for run in runs if run.path.name.startswith(which)]
+    if not found and _ID.fullmatch(which):
+        found = [run for run in runs if run.path.name.endswith(f"-{which}")]
+    return found
 
 
 def _names(runs: list[RunDirectory]) -> str:

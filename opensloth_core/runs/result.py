@@ -4,33 +4,27 @@ from pathlib import Path
 
 from opensloth_core.checks.roots import is_confined, is_run_name
 from opensloth_core.errors import ModelError
-from opensloth_core.expanded import expanded
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.events import read_events
-from opensloth_core.store.home import home_dir
+from opensloth_core.runs.find import run_that_trained
 
 
 def named_result(name: str) -> Path:
     """Folder of the result of a run, an adapter or a whole model.
 
     Args:
-        name: the name of a run of this home, or the path of its folder.
+        name: a run, see `run_that_trained`.
 
     Raises:
-        ModelError: there is no such run, or it has no result.
+        ConfigError: no run is called so, or several begin so.
+        ModelError: the run trained nothing or has no result, or its folder cannot be read.
     """
     if is_confined() and not is_run_name(name):
         raise ModelError(f"{name}: give the name of a run of this server, without a folder")
-    own = home_dir() / "runs" / name
-    for folder in (own,) if is_confined() else (expanded(name).absolute(), own):
-        try:
-            if _is_run(folder):
-                return result_folder(folder)
-        except OSError as err:
-            raise ModelError(f"{folder}: cannot be read: {err.strerror}") from err
-    runs = sorted((home_dir() / "runs").glob("*"), key=lambda path: path.stat().st_mtime)
-    newest = f"the newest is {runs[-1].name}" if runs else "there are none yet"
-    raise ModelError(f"{name}: no such run in {home_dir() / 'runs'} ({newest}); give a run's name or folder")
+    try:
+        return result_folder(run_that_trained(name).path)
+    except OSError as err:
+        raise ModelError(f"{name}: cannot be read: {err.strerror}") from err
 
 
 def result_folder(folder: Path) -> Path:

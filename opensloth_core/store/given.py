@@ -3,7 +3,6 @@
 Only the manifest is read here, so that a command line can be checked without Arrow.
 """
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,8 @@ from pydantic import ConfigDict
 from opensloth_core.checks.roots import is_confined
 from opensloth_core.errors import ConfigError
 from opensloth_core.expanded import expanded
+from opensloth_core.runs.directory import RunDirectory
+from opensloth_core.runs.named import named_run, runs_called
 from opensloth_core.store.artifact import (
     MANIFEST,
     FileName,
@@ -24,7 +25,6 @@ from opensloth_core.store.artifact import (
 )
 from opensloth_core.store.home import home_dir
 
-LAUNCH_FILE = "launch.json"
 MAX_NAMED = 3
 
 
@@ -77,10 +77,10 @@ def prepared_folder(called: str) -> Path:
     """The folder of prepared data.
 
     Args:
-        called: its key or how that begins, its folder, a copy's, or the name or folder of a run.
+        called: its key or how that begins, its folder, a copy's, or a run that had it, see `named_run`.
 
     Raises:
-        ConfigError: there is none, or several keys begin so.
+        ConfigError: there is none, or several keys or runs begin so.
     """
     path = expanded(called)
     if path.name == MANIFEST:
@@ -88,8 +88,8 @@ def prepared_folder(called: str) -> Path:
     if path.is_dir() and not is_confined():
         if (path / MANIFEST).is_file():
             return path.absolute()
-        if (path / LAUNCH_FILE).is_file():
-            return _of_run(path)
+        if RunDirectory(path).launch_path.is_file():
+            return _of_run(RunDirectory(path))
         raise ConfigError(f"{called}: is no folder of prepared data (it has no {MANIFEST})")
     if path.exists() and not is_confined():
         raise ConfigError(f"{called}: is a file; give a key or the folder of prepared data")
@@ -100,16 +100,17 @@ def prepared_folder(called: str) -> Path:
         return found[0]
     if found:
         raise ConfigError(f"{called}: {len(found)} keys begin so; give more of one: {_named(found)}")
-    run_dir = home_dir() / "runs" / called
-    if (run_dir / LAUNCH_FILE).is_file():
-        return _of_run(run_dir)
+    if runs_called(called):
+        return _of_run(named_run(called))
     others = _newest_first()
     known = f"the newest keys: {_named(others)}" if others else "nothing is prepared yet"
     raise ConfigError(f"{called}: no prepared data has this key ({known})")
 
 
-def _of_run(run_dir: Path) -> Path:
-    return _store_dir() / str(json.loads((run_dir / LAUNCH_FILE).read_text())["prepared_key"])
+def _of_run(run: RunDirectory) -> Path:
+    if not run.launch_path.is_file():
+        raise ConfigError(f"{run.path.name}: this run had no prepared data; give another, or a key")
+    return _store_dir() / run.launch().prepared_key
 
 
 def _store_dir() -> Path:

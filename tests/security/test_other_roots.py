@@ -85,9 +85,16 @@ def test_a_folder_of_the_working_directory_is_not_taken_for_a_model(
     assert local_folder("private/model") is None
 
 
-def test_init_from_takes_names_of_runs_only(confined: Path, private_model: Path) -> None:
+def test_init_from_takes_names_of_runs_only(
+    confined: Path, private_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(ConfigError, match="give the name of a run of this server"):
         OpenSlothConfig.of({"data": "x.jsonl", "init_from": str(private_model)})
+    RunDirectory(private_model).events_path.touch()
+    monkeypatch.chdir(private_model.parent)
+    for name in (private_model.name, "last"):
+        with pytest.raises(ConfigError, match=f"{name}: no such run in {confined}/runs"):
+            OpenSlothConfig.of({"data": "x.jsonl", "init_from": name})
 
 
 def test_outputs_are_written_where_they_may_be_and_nowhere_else(

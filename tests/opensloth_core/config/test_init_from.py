@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from opensloth_core.config.builder import TrainingConfigBuilder
+from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError
 from opensloth_core.runs.directory import RunDirectory
@@ -29,9 +30,18 @@ def refused(**flags: Any) -> str:
     return str(caught.value)
 
 
-def test_a_run_s_name_or_folder_is_its_result(run: RunDirectory) -> None:
-    for name in (run.path.name, str(run.path)):
+def test_a_run_by_any_of_its_names_is_its_result(run: RunDirectory) -> None:
+    RunDirectory.create(DatasetPrepConfig.of({"data": "d.jsonl", "model": "org/name"}))
+    for name in (run.path.name, str(run.path), run.path.name[:8], run.path.name[-4:], "last"):
         assert built(init_from=name).model == str(run.adapter_dir)
+
+
+def test_a_preparation_and_a_model_s_folder_are_no_run_to_start_from(home: Path, tmp_path: Path) -> None:
+    data = RunDirectory.create(DatasetPrepConfig.of({"data": "d.jsonl", "model": "org/name"}))
+    assert "prepared data and trained nothing" in refused(init_from=data.path.name)
+    assert "none has trained anything yet" in refused(init_from="last")
+    (tmp_path / "config.json").write_text("{}")
+    assert f"{tmp_path}: no such run in" in refused(init_from=str(tmp_path))
 
 
 def test_the_configuration_that_is_recorded_needs_the_first_run_no_more(run: RunDirectory) -> None:
@@ -63,8 +73,8 @@ def test_a_run_without_a_result_is_refused_with_its_state(run: RunDirectory) -> 
 
 def test_an_unknown_run_is_refused_with_the_newest(run: RunDirectory, home: Path) -> None:
     assert refused(init_from="sft-typo") == (
-        f"init_from sft-typo: no such run in {home / 'runs'} (the newest is {run.path.name}); give a run's "
-        "name or folder"
+        f"init_from sft-typo: no such run in {home / 'runs'}; the newest is {run.path.name}. Give a name, "
+        "how it begins or ends, its folder, or last"
     )
 
 

@@ -14,7 +14,7 @@ from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError, DataError
 from opensloth_core.models.tiny import write_tiny_model
 from opensloth_core.preflight import examine
-from opensloth_core.runs.directory import RunDirectory
+from opensloth_core.runs.directory import Launch, RunDirectory
 from opensloth_core.store.adopt import adopt, check_given, link_or_copy
 from opensloth_core.store.aging import aging
 from opensloth_core.store.artifact import MANIFEST, FileRecord
@@ -46,9 +46,13 @@ def test_the_data_says_what_a_run_on_it_does_not_say_and_keeps_its_key_when_its_
 ) -> None:
     key = made.manifest.key
     run = RunDirectory.create(asked(prepared=key))
+    with pytest.raises(ConfigError, match=f"{run.path.name}: this run had no prepared data"):
+        asked(prepared="last")
+    run.write_launch(Launch(str(tiny_model_dir), ("cpu",), key))
     shutil.copy(made.folder / "manifest.json", tmp_path / "manifest.json")
     rows.unlink()
-    for called in (key, key[:6], str(made.folder), str(made.folder / "manifest.json")):
+    names = (run.path.name, run.path.name[:-6], run.path.name[-4:], "last")
+    for called in (key, key[:6], str(made.folder), str(made.folder / "manifest.json"), *names):
         config = asked(prepared=called, epochs="3")
         assert (config.prepared, config.model, config.gpus) == (key, str(tiny_model_dir), 2)
         assert (config.max_seq_length, config.eval_size, config.data) == (192, 4, (str(rows),))
