@@ -26,11 +26,9 @@ def run_finetune(request: FinetuneRequest, afterwards: Callable[[RunDirectory], 
         afterwards: called with a run that succeeded; gives the exit code then.
     """
     job = replace(finetune_job(request.config.method), shown=request.shown)
-    if request.remote or request.detach:
-        return run_remote(
-            job,
-            Asked(request.config, request.resume, request.allow_drift, request.remote, request.detach),
-        )
+    if request.remote:
+        asked = Asked(request.config, request.resume, request.allow_drift, request.detach)
+        return run_remote(job, asked)
 
     def opened() -> RunDirectory:
         run = open_run(request.config, request.resume, request.allow_drift)

@@ -16,8 +16,33 @@ class UsageError(ConfigError):
 
 
 class _Parser(argparse.ArgumentParser):
+    spelt: dict[str, str]
+    """How each flag was given that may be given once, by its name."""
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(message)
+
+
+class _Once(argparse.Action):
+    """Takes one value; argparse itself would take the last of several."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        assert isinstance(parser, _Parser) and option_string is not None, "flags of ours"
+        first = parser.spelt.setdefault(self.dest, option_string)
+        if hasattr(namespace, self.dest):
+            twice = (
+                f"{first} is given twice"
+                if first == option_string
+                else f"{first} and {option_string} are one setting"
+            )
+            raise UsageError(f"{twice}; give one")
+        setattr(namespace, self.dest, self.const if self.nargs == 0 else values)
 
 
 def parse_flags(flags: Sequence[Flag], words: Sequence[str]) -> dict[str, Any]:
@@ -84,14 +109,15 @@ def _parser(flags: Sequence[Flag]) -> argparse.ArgumentParser:
         argument_default=argparse.SUPPRESS,
         exit_on_error=False,
     )
+    parser.spelt = {}
     parser.add_argument("positional", nargs="*")
     for flag in flags:
         for spelling in accepted_spellings(flag):
             if flag.is_switch:
                 on = not spelling.startswith("--no-")
-                parser.add_argument(spelling, dest=flag.name, action="store_const", const=on)
+                parser.add_argument(spelling, dest=flag.name, action=_Once, nargs=0, const=on)
             else:
-                action = "append" if flag.is_repeatable else "store"
+                action = "append" if flag.is_repeatable else _Once
                 parser.add_argument(spelling, dest=flag.name, action=action)
     return parser
 

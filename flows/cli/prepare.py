@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 def run_prepare(request: PrepareRequest) -> int:
     """Prepare data before a person's eyes and return the exit code."""
-    if request.remote or request.detach:
-        asked = Asked(request.config, is_remote=request.remote, is_detached=request.detach)
+    if request.remote:
+        asked = Asked(request.config, is_detached=request.detach)
         return run_remote(PREPARE_JOB, asked)
 
     job = replace(PREPARE_JOB, shown=request.shown)

@@ -16,7 +16,7 @@ from flows.remote.submit import Submitted
 from flows.server.ask import PASSWORD_VARIABLE, password_for
 from flows.server.record import is_kept
 from opensloth_core.config.data import DatasetPrepConfig
-from opensloth_core.errors import ConfigError, OpenSlothError, TrainingError
+from opensloth_core.errors import OpenSlothError, TrainingError
 from opensloth_core.runs.find import AUTO
 from opensloth_core.runs.report.numbers import duration
 
@@ -28,7 +28,6 @@ class Asked:
     config: DatasetPrepConfig
     resume: str | None = None
     allow_drift: bool = False
-    is_remote: bool = True
     is_detached: bool = False
     """Whether the command ends once it has asked."""
 
@@ -50,8 +49,6 @@ def _run(job: Job[Any], asked: Asked) -> int:
     from flows.remote.refused import refuse_missing, refuse_secrets
     from opensloth_core.runs.absolute_paths import with_absolute_paths
 
-    if not asked.is_remote:
-        raise ConfigError("detach: has a meaning with --remote only; a run of this command ends with it")
     server = find_server()
     refuse_secrets(asked.config)
     config = with_absolute_paths(asked.config)

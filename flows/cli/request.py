@@ -112,6 +112,8 @@ def finetune_request(given: Mapping[str, Any], method: str) -> FinetuneRequest:
     tmux, given = _tmux(given, remote, shown)
     driving = ResumeSettings.of({name: value for name, value in given.items() if name in names})
     flags = {name: value for name, value in given.items() if name not in names}
+    if driving.allow_drift and driving.resume is None:
+        raise ConfigError("allow_drift: has a meaning with --resume only; a new run cannot drift")
     earlier: dict[str, Any] = {}
     if driving.resume is not None and driving.resume != AUTO:
         _refuse_sources(driving)
@@ -154,6 +156,8 @@ def _with_preset(
 def _remote(given: Mapping[str, Any], shown: Shown) -> tuple[RemoteSettings, dict[str, Any]]:
     names = RemoteSettings.model_fields
     remote = RemoteSettings.of({name: value for name, value in given.items() if name in names})
+    if remote.detach and not remote.remote:
+        raise ConfigError("detach: has a meaning with --remote only; a run of this command ends with it")
     if remote.remote and shown.flags:
         raise ConfigError(f"{shown.flags[0]}: says how a run of this machine is shown; drop it, or --remote")
     return remote, {name: value for name, value in given.items() if name not in names}

@@ -16,7 +16,7 @@ GIVEN: dict[str, list[tuple[str, object]]] = {
     "num_generations": [("2", 2)],
     "eval_size": [("5%", 0.05), ("0.25", 0.25), ("500", 500.0)],
 }
-NEEDED = {"samples_from": {"samples": "9"}}
+NEEDED = {"samples_from": {"samples": "9"}, "allow_drift": {"resume": "auto"}}
 """What must be given too for a setting to have an effect."""
 
 

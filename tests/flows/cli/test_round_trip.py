@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from flows.cli.os_data import PREPARE
 from flows.cli.os_train import METHODS
 from flows.cli.parser import accepted_spellings, parse_flags
 from flows.cli.request import FinetuneRequest, RunSettings
+from flows.cli.settings import SourceSettings
+from flows.cli.shown import Shown
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.environment import variable
 from opensloth_core.config.nest import flat_names, names_of, nested_settings
@@ -23,8 +26,22 @@ from tests.flows.cli.other_values import NEEDED, REQUIRED, REQUIRED_BY, other_va
 
 COMMANDS = {**METHODS, "data": PREPARE}
 APART = {*RunSettings.model_fields, "init_from", "prepared"}
-"""How a run is driven is in no configuration; --init-from becomes the model it stands for, and --prepared has
-tests of its own."""
+"""How a run is driven is in no configuration, see below; --init-from becomes the model it stands for, and
+--prepared has tests of its own."""
+
+DRIVEN: dict[str, tuple[str, dict[str, object]]] = {
+    "resume": ("--resume auto", {"resume": "auto"}),
+    "allow_drift": ("--resume auto --allow-drift", {"resume": "auto", "allow_drift": True}),
+    "remote": ("--remote", {"remote": True}),
+    "detach": ("--remote --detach", {"remote": True, "detach": True}),
+    "tmux": ("--tmux=mine", {"tmux": "mine"}),
+    "attach": ("--tmux --attach", {"tmux": "auto", "attach": True}),
+    "dry_run": ("--dry-run", {"plan": Shown()}),
+    "quiet": ("-q", {"shown": Shown(quiet=True)}),
+    "verbose": ("--verbose", {"shown": Shown(verbose=True)}),
+    "as_json": ("--json", {"shown": Shown(as_json=True)}),
+}
+"""What each such flag, with those it needs, changes of a request."""
 
 CASES = [
     pytest.param(name, flag, id=f"{name}-{flag.name}")
@@ -126,6 +143,16 @@ def test_every_variable(name: str, flag: Flag, home: Path, monkeypatch: pytest.M
                 patch.setenv(variable(alias), value)
                 config = worker_reads(COMMANDS[name], required(name, flag.name), home)
             assert found(config, flag) == expected
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_how_a_run_is_driven_reaches_whoever_drives_it(name: str, home: Path) -> None:
+    command = METHODS[name]
+    assert DRIVEN.keys() == RunSettings.model_fields.keys() - SourceSettings.model_fields.keys()
+    default = command.configure(parse_flags(command.flags, required(name)))
+    for words, changed in DRIVEN.values():
+        request = command.configure(parse_flags(command.flags, [*required(name), *words.split()]))
+        assert request == replace(default, **changed), words
 
 
 def test_a_run_to_begin_from_is_the_model_in_a_file_and_in_a_variable_too(
