@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,6 +10,11 @@ from opensloth_core.errors import ModelError
 from opensloth_core.models.present import has_tokenizer
 
 _MAPPINGS = ("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES")
+_NOT_DECODERS = ("MODEL_FOR_MASKED_LM_MAPPING_NAMES", "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES")
+"""What some families are unless they are asked to be decoders, which transformers can make of them too."""
+
+_OTHER_TASK = re.compile(r"For(?!CausalLM|ConditionalGeneration)[A-Z]")
+_ENTRY = re.compile(r'\("([^"]+)", "([^"]+)"\)')
 
 
 def check_architecture(folder: Path, trust_remote_code: bool) -> None:
@@ -24,14 +30,22 @@ def check_architecture(folder: Path, trust_remote_code: bool) -> None:
     kind = config.get("model_type") if isinstance(config, dict) else None
     if not isinstance(kind, str):
         raise ModelError(f"{folder / 'config.json'}: names no model_type; copy the model again")
-    if (trust_remote_code and "auto_map" in config) or _may_be_known(kind) or _is_known(kind):
+    if trust_remote_code and "auto_map" in config:
         return
     named = config.get("architectures")
-    what = f" ({named[0]})" if isinstance(named, list) and named else ""
-    raise ModelError(
-        f"{folder}: transformers has no language model of the architecture {kind}{what}; take a causal "
-        "language model, or install a transformers that knows it"
-    )
+    named = str(named[0]) if isinstance(named, list) and named else None
+    tables = _tables()
+    if not (any(kind in tables[name] for name in _MAPPINGS) or _is_known(kind)):
+        raise ModelError(
+            f"{folder}: transformers has no language model of the architecture {kind}"
+            f"{f' ({named})' if named else ''}; take a causal language model, or install a transformers that "
+            "knows it"
+        )
+    if not config.get("is_decoder") and not _continues_text(kind, named, tables):
+        raise ModelError(
+            f"{folder}: its architecture {kind}{f' ({named})' if named else ''} does not continue text; take "
+            "a causal language model"
+        )
 
 
 def check_tokenizer(folder: Path) -> None:
@@ -47,16 +61,28 @@ def check_tokenizer(folder: Path) -> None:
         )
 
 
-def _may_be_known(kind: str) -> bool:
-    """Whether the source of transformers names it, which importing would take seconds to say."""
-    spec = find_spec("transformers")
-    if spec is None or spec.origin is None:
+def _continues_text(kind: str, named: str | None, tables: Mapping[str, Mapping[str, str]]) -> bool:
+    if any(named in tables[name].values() for name in _MAPPINGS):
+        return True
+    if any(kind in tables[name] for name in _NOT_DECODERS) and kind in tables[_MAPPINGS[0]]:
         return False
-    text = (Path(spec.origin).parent / "models" / "auto" / "modeling_auto.py").read_text()
-    tables = [
-        re.split(r"\n\)", part, maxsplit=1)[0] for name in _MAPPINGS for part in text.split(f"\n{name} =")[1:]
-    ]
-    return any(f'("{kind}",' in table for table in tables)
+    return named is None or not _OTHER_TASK.search(named)
+
+
+def _tables() -> dict[str, dict[str, str]]:
+    """Class by model_type, of each mapping, from the source of transformers: importing it takes seconds."""
+    spec = find_spec("transformers")
+    text = ""
+    if spec is not None and spec.origin is not None:
+        text = (Path(spec.origin).parent / "models" / "auto" / "modeling_auto.py").read_text()
+    return {
+        name: {
+            kind: shown
+            for part in text.split(f"\n{name} =")[1:]
+            for kind, shown in _ENTRY.findall(re.split(r"\n\)", part, maxsplit=1)[0])
+        }
+        for name in (*_MAPPINGS, *_NOT_DECODERS)
+    }
 
 
 def _is_known(kind: str) -> bool:

@@ -11,7 +11,6 @@ from opensloth_core.models.adapter import is_adapter
 from opensloth_core.models.fit import check_fit
 from opensloth_core.models.locate import model_folder
 from opensloth_core.models.start import StartFolders, find_start
-from opensloth_core.models.tensors import weights_dtype
 from opensloth_core.models.tokenizer import tokenizer_folder
 from opensloth_core.registry.current_link import CURRENT
 from opensloth_core.registry.model_registry import open_registry
@@ -74,12 +73,12 @@ def fetched(result: Result, base: str | None, say: Callable[[str], None]) -> Sta
     if not result.is_adapter:
         if base is not None:
             raise ModelError(f"{result.folder}: is a whole model, which has no base; drop --model {base}")
-        _check_weights(result.folder)
+        check_weights(result.folder)
         return StartFolders(result.folder, result.folder, None, str(result.folder))
     start = find_start(str(result.folder)) if base is None else find_start(base, result.folder)
     assert start.adapter is not None, "the result is an adapter"
     model_dir = model_folder(start.model, say)
-    _check_weights(model_dir)
+    check_weights(model_dir)
     check_fit(start.adapter, model_dir)
     return StartFolders(
         model_dir, tokenizer_folder(result.folder, model_dir), start.adapter.folder, start.model
@@ -97,13 +96,6 @@ def _promoted(name: str) -> Path | None:
     registry = open_registry(name)
     version = registry.current()
     return None if version is None else registry.local_dir(version)
-
-
-def _check_weights(model_dir: Path) -> None:
-    check_weights(model_dir)
-    if not any(model_dir.glob("*.safetensors")):
-        raise ModelError(f"{model_dir}: holds no weights (no *.safetensors); copy the model again")
-    weights_dtype(model_dir)  # reads the files' headers, which tell where one is cut off
 
 
 def _in_folder(folder: Path) -> Result:

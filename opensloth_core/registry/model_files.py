@@ -1,9 +1,8 @@
 """The files of a trained adapter or model: which they are, whether they are whole, and a copy of them."""
 
 import hashlib
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from opensloth_core.checks.weights import check_weights
@@ -18,8 +17,6 @@ from opensloth_core.store.home import home_dir
 
 LINK_FROM_BYTES = 256_000_000
 """Files of this home's runs from this size on are linked, since a copy of them takes time and room."""
-
-_INDEX = "model.safetensors.index.json"
 
 
 def check_whole(folder: Path) -> None:
@@ -40,11 +37,6 @@ def check_whole(folder: Path) -> None:
                 f"{folder}: neither an adapter nor a model (no adapter_config.json and no config.json)"
             )
         check_weights(folder)
-        weights = {path.name for path in folder.glob("*.safetensors")} | _indexed(folder)
-        if not weights:
-            raise ModelError(f"{folder}: a model without weights (no .safetensors file)")
-        for name in sorted(weights):
-            tensor_shapes(folder / name)
     except OSError as err:
         raise ModelError(f"{err.filename or folder}: cannot be read: {err.strerror}") from err
 
@@ -155,14 +147,6 @@ def _is_version(folder: Path) -> bool:
     except ManifestError:
         return False
     return True
-
-
-def _indexed(folder: Path) -> set[str]:
-    """Files of weights that a model's index names; `check_weights` has seen that it can be read."""
-    if not (folder / _INDEX).is_file():
-        return set()
-    index: Mapping[str, dict[str, str]] = json.loads((folder / _INDEX).read_text())
-    return set(index["weight_map"].values())
 
 
 def _unreadable(path: Path, err: OSError) -> ModelError:

@@ -14,6 +14,9 @@ from opensloth_core.preflight import preflight, refuse_impossible
 
 Refused = Callable[..., str]
 
+NO_TENSORS = b"\x02" + bytes(7) + b"{}"
+"""A whole safetensors file."""
+
 
 @pytest.fixture(autouse=True)
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,6 +39,7 @@ def model_dir(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "llama"}')
     (folder / "tokenizer.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(NO_TENSORS)
     return folder
 
 

@@ -1,5 +1,6 @@
 """What is wrong is said all at once; what depends on something that is wrong is left out."""
 
+import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from opensloth_core.checks.architecture import check_architecture
 from opensloth_core.checks.problems import SeveralProblems
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError, DataError, ModelError
@@ -70,6 +72,56 @@ def test_a_model_that_only_reads_text(refused: Refused, model_dir: Path) -> None
         f"{model_dir}: transformers has no language model of the architecture deberta (DebertaForMaskedLM); "
         "take a causal language model, or install a transformers that knows it"
     )
+
+
+@pytest.mark.parametrize(
+    ("config", "shown"),
+    [
+        ({"model_type": "bert", "architectures": ["BertForMaskedLM"]}, "bert (BertForMaskedLM)"),
+        ({"model_type": "roberta"}, "roberta"),
+        (
+            {"model_type": "bart", "architectures": ["BartForConditionalGeneration"]},
+            "bart (BartForConditionalGeneration)",
+        ),
+        (
+            {"model_type": "llama", "architectures": ["LlamaForSequenceClassification"]},
+            "llama (LlamaForSequenceClassification)",
+        ),
+    ],
+)
+def test_a_model_that_does_not_continue_text(
+    refused: Refused, model_dir: Path, config: dict[str, Any], shown: str
+) -> None:
+    """Of some of these transformers could make a decoder, and a run would fail long after."""
+    (model_dir / "config.json").write_text(json.dumps(config))
+    assert refused(ModelError) == (
+        f"{model_dir}: its architecture {shown} does not continue text; take a causal language model"
+    )
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"model_type": "bert", "is_decoder": True, "architectures": ["BertLMHeadModel"]},
+        {"model_type": "gemma3", "architectures": ["Gemma3ForConditionalGeneration"]},
+        {"model_type": "llama", "architectures": ["LLaMAForCausalLM"]},
+        {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]},
+    ],
+)
+def test_a_model_that_continues_text_passes(model_dir: Path, config: dict[str, Any]) -> None:
+    (model_dir / "config.json").write_text(json.dumps(config))
+    check_architecture(model_dir, trust_remote_code=False)
+
+
+def test_a_model_whose_weights_are_missing_or_cut_off(refused: Refused, model_dir: Path) -> None:
+    weights = model_dir / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    assert refused(ModelError).startswith(f"{weights}: not a whole safetensors file (")
+    weights.unlink()
+    assert refused(ModelError) == f"{model_dir}: holds no weights (no *.safetensors); copy the model again"
+    index = model_dir / "model.safetensors.index.json"
+    index.write_text('{"weight_map": {"a": "model-00002-of-00002.safetensors"}}')
+    assert refused(ModelError) == f"{model_dir}/model-00002-of-00002.safetensors: no such file"
 
 
 def test_a_model_without_a_tokenizer(refused: Refused, model_dir: Path) -> None:
