@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from opensloth_core.checks.architecture import check_architecture, check_tokenizer
+from opensloth_core.checks.architecture import check_architecture
 from opensloth_core.checks.claimed import check_unclaimed
 from opensloth_core.checks.devices import devices_in_use, unlike
 from opensloth_core.checks.disk import check_disk, disk_warnings
@@ -15,6 +15,7 @@ from opensloth_core.checks.problems import Examination
 from opensloth_core.checks.rewards import check_rewards
 from opensloth_core.checks.settings import check_settings
 from opensloth_core.checks.target_modules import check_target_modules
+from opensloth_core.checks.tokenizer import check_template, check_tokenizer
 from opensloth_core.checks.trackers import check_trackers
 from opensloth_core.checks.versions import version_warnings
 from opensloth_core.config.data import DatasetPrepConfig
@@ -24,11 +25,11 @@ from opensloth_core.data.read.input_file import InputFile
 from opensloth_core.data.read.inputs import find_inputs
 from opensloth_core.doctor.finding import Finding
 from opensloth_core.errors import OpenSlothError
-from opensloth_core.expanded import expanded
 from opensloth_core.launch.devices import visible_gpus, wanted_devices
 from opensloth_core.models.locate import check_model
-from opensloth_core.models.present import continues_adapter, has_tokenizer, present_folder
+from opensloth_core.models.present import continues_adapter, present_folder
 from opensloth_core.models.start import (
+    Start,
     StartFolders,
     fetch_start,
     fetch_tokenizer,
@@ -157,9 +158,10 @@ def refuse_unpreparable(config: DatasetPrepConfig, own: RunDirectory | None = No
         folder = Path(config.data_output)
         found.try_(lambda: check_output("data_output", folder))
     found.try_(lambda: check_unclaimed(config, own))
-    found.try_(lambda: _check_model_of_data(config))
-    if files is not None:
-        found.try_(lambda: probe(files, config))
+    start = found.try_(lambda: _check_model_of_data(config))
+    rows = None if files is None else found.try_(lambda: probe(files, config))
+    if rows is not None and start is not None:
+        found.try_(lambda: check_template(start, rows))
     found.refuse()
 
 
@@ -173,18 +175,20 @@ def _examination(config: OpenSlothConfig, own: RunDirectory | None = None) -> tu
     found.try_(lambda: check_settings(config, on_cpu=on_cpu))
     found.try_(lambda: check_trackers(config.training.report_to))
     _check_outputs(config, own, found)
-    has_model = found.try_(lambda: _check_model(config)) is not None
+    start = found.try_(lambda: _check_model(config))
     rows = None if files is None else found.try_(lambda: probe(files, config))
     if rows is not None:
         found.try_(lambda: check_rewards(config, rows))
+        if start is not None:
+            found.try_(lambda: check_template(start, rows))
     elif config.method == "grpo":
         for choice in config.grpo.reward:
             found.try_(lambda name=choice.name: find_reward(name))  # type: ignore[misc]
     if devices is not None:
-        _check_room(config, devices, has_model, found)
+        _check_room(config, devices, start is not None, found)
     found.warn(version_warnings())
     usable = files if rows is not None else None
-    return found, Examined(tuple(found.problems), tuple(found.warnings), usable, devices, has_model)
+    return found, Examined(tuple(found.problems), tuple(found.warnings), usable, devices, start is not None)
 
 
 def _files(config: OpenSlothConfig, found: Examination) -> Sequence[InputFile] | None:
@@ -205,7 +209,7 @@ def _check_outputs(config: OpenSlothConfig, own: RunDirectory | None, found: Exa
     found.try_(lambda: check_unclaimed(config, own))
 
 
-def _check_model(config: OpenSlothConfig) -> bool:
+def _check_model(config: OpenSlothConfig) -> Start:
     refuse_start(config)
     start = find_start(config.model, config.pretrained_lora)
     folder = present_folder(start.model)
@@ -214,23 +218,15 @@ def _check_model(config: OpenSlothConfig) -> bool:
         check_positions(config, folder)
         if not continues_adapter(config):
             check_target_modules(config, folder)
-        _check_tokenizer(start.model, folder, None if start.adapter is None else start.adapter.folder)
-    return True
+    check_tokenizer(start)
+    return start
 
 
-def _check_model_of_data(config: DatasetPrepConfig) -> None:
+def _check_model_of_data(config: DatasetPrepConfig) -> Start:
     start = find_start(config.model)
     check_model(start.model)
-    folder = present_folder(start.model)
-    if folder is not None:
-        _check_tokenizer(start.model, folder, None if start.adapter is None else start.adapter.folder)
-
-
-def _check_tokenizer(model: str, folder: Path, adapter: Path | None) -> None:
-    # Of a hub model only the configuration may be here yet.
-    if expanded(model).absolute() != folder or (adapter is not None and has_tokenizer(adapter)):
-        return
-    check_tokenizer(folder)
+    check_tokenizer(start)
+    return start
 
 
 def _check_room(

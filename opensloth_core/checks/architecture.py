@@ -1,4 +1,4 @@
-"""Whether a model is one that text can be generated with, and brings a tokenizer."""
+"""Whether a model is one that text can be generated with."""
 
 import json
 import re
@@ -7,7 +7,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from opensloth_core.errors import ModelError
-from opensloth_core.models.present import has_tokenizer
 
 _MAPPINGS = ("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES")
 _NOT_DECODERS = ("MODEL_FOR_MASKED_LM_MAPPING_NAMES", "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES")
@@ -45,19 +44,6 @@ def check_architecture(folder: Path, trust_remote_code: bool) -> None:
         raise ModelError(
             f"{folder}: its architecture {kind}{f' ({named})' if named else ''} does not continue text; take "
             "a causal language model"
-        )
-
-
-def check_tokenizer(folder: Path) -> None:
-    """Refuse a folder without a tokenizer.
-
-    Raises:
-        ModelError: none of the files that one is loaded from is there.
-    """
-    if not has_tokenizer(folder):
-        raise ModelError(
-            f"{folder}: no tokenizer can be loaded from this folder: it has no tokenizer.json; give a folder "
-            "with the model's tokenizer.json and tokenizer_config.json"
         )
 
 

@@ -20,11 +20,12 @@ from opensloth_core.data.encode import ChunkEncoder, EncodedChunk
 from opensloth_core.data.encode_setup import load_setup
 from opensloth_core.data.input_chunks import InputChunks
 from opensloth_core.data.pack import pack
+from opensloth_core.data.quarantine import Quarantine, QuarantinedRow
 from opensloth_core.data.read.input_file import InputFile
 from opensloth_core.data.read.raw_row import RawRow
+from opensloth_core.data.segments import OVERLONG
 from opensloth_core.data.shape.shapes import Shape
 from opensloth_core.data.shard import UNITS_FILE
-from opensloth_core.errors import DataError
 from opensloth_core.store.prepared import PreparedManifest
 
 SAMPLE_BYTES = 2 << 20
@@ -87,7 +88,7 @@ def estimated_facts(files: Sequence[InputFile], config: OpenSlothConfig, model_d
         model_dir: folder of the tokenizer.
 
     Raises:
-        DataError: no row of the sample can be used.
+        DataError: no row of the sample can be used, or too few of an input that it is the whole of.
         ModelError: the tokenizer cannot be loaded, or has no chat template where one is needed.
     """
     sample = _Sample.of(files, config)
@@ -101,11 +102,7 @@ def estimated_facts(files: Sequence[InputFile], config: OpenSlothConfig, model_d
     fits_E = lengths_E <= config.max_seq_length
     cut_E = np.minimum(tokens_E, config.max_seq_length) if config.overlong == "truncate" else tokens_E
     is_used_E = np.ones_like(fits_E) if config.overlong in ("truncate", "split") else fits_E
-    if not is_used_E.any():
-        raise DataError(
-            f"{config.data_title}: none of its first {num_sampled:,} rows can be used with max_seq_length "
-            f"{config.max_seq_length}; see them with os-data preview, or raise max_seq_length"
-        )
+    _refuse_unusable(config, sample, encoded, lengths_E, is_used_E)
     used_E = cut_E[is_used_E]
     trained = sum(int(one.trained_T.sum()) for one in encoded) / max(1, int(tokens_E.sum()))
     rows = num_sampled if sample.is_whole else round(num_sampled / sample.share)
@@ -153,6 +150,32 @@ class _Sample:
             read += file.size_bytes if ended else seen
             is_whole = is_whole and ended
         return cls(taken, min(1.0, read / total) if total else 1.0, is_whole)
+
+
+def _refuse_unusable(
+    config: OpenSlothConfig,
+    sample: _Sample,
+    encoded: Sequence[EncodedChunk],
+    lengths_E: npt.NDArray[np.int32],
+    is_used_E: npt.NDArray[np.bool_],
+) -> None:
+    """What preparing would refuse: nothing that can be used, or too little of it where all rows were seen."""
+    quarantine = Quarantine(config.data_title)
+    num_rows = num_used = first = 0
+    for chunk, one in zip(sample.chunks, encoded, strict=True):
+        own = slice(first, first + len(one.row_E))
+        used = set(one.row_E[is_used_E[own]].tolist())
+        lines = chunk.lines
+        for rejected in one.rejected:
+            place = chunk.file, lines[rejected.row]
+            quarantine.add(QuarantinedRow(*place, rejected.reason, rejected.detail))
+        for row, length in dict(zip(one.row_E.tolist(), lengths_E[own].tolist(), strict=True)).items():
+            if row not in used:
+                detail = f"{length} tokens > {config.max_seq_length}"
+                quarantine.add(QuarantinedRow(chunk.file, lines[row], OVERLONG, detail))
+        num_rows, num_used, first = num_rows + len(lines), num_used + len(used), own.stop
+    if not num_used or (sample.is_whole and config.samples is None):
+        quarantine.check(num_rows, num_used, config.max_rejected)
 
 
 def _up_to(chunks: Iterator[RawChunk], budget: int) -> Iterator[RawChunk]:

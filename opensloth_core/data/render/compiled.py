@@ -10,6 +10,7 @@ from opensloth_core.data.example import Message, Tool
 from opensloth_core.data.render.chat_environment import MARK_END, MARK_START, chat_environment
 from opensloth_core.data.render.rendered import Span
 from opensloth_core.data.row import RowError
+from opensloth_core.errors import ModelError
 
 TEMPLATE_ERROR = "the chat template refuses the conversation"
 RESERVED = "reserved character"
@@ -82,6 +83,24 @@ class CompiledTemplate:
         except RENDER_ERRORS as err:
             raise RowError(TEMPLATE_ERROR, one_line(err)) from err
         return text
+
+
+def compiled(name: str, source: str, special_tokens: Mapping[str, Any]) -> CompiledTemplate:
+    """The template of a tokenizer.
+
+    Args:
+        name: the model's folder, for the message.
+
+    Raises:
+        ModelError: it is no Jinja.
+    """
+    try:
+        return CompiledTemplate(source, special_tokens)
+    except TemplateError as err:
+        raise ModelError(
+            f"{name}: its chat template is broken: {one_line(err)}; "
+            "take the model's own tokenizer or mend chat_template.jinja"
+        ) from err
 
 
 def one_line(err: Exception) -> str:

@@ -140,19 +140,11 @@ def _plain(value: Any) -> Any:
 
 
 def _check(spec: TemplateSpec) -> None:
-    from jinja2 import TemplateError
-
-    from opensloth_core.data.render.compiled import CompiledTemplate, one_line
+    from opensloth_core.data.render.compiled import compiled
     from opensloth_core.data.render.traits import check_renders_text
 
-    try:
-        template = CompiledTemplate(spec.source, spec.special_tokens)
-        CompiledTemplate(spec.tool_source, spec.special_tokens)
-    except TemplateError as err:
-        raise ModelError(
-            f"{spec.name}: its chat template is broken: {one_line(err)}; "
-            "take the model's own tokenizer or mend chat_template.jinja"
-        ) from err
+    template = compiled(spec.name, spec.source, spec.special_tokens)
+    compiled(spec.name, spec.tool_source, spec.special_tokens)
     check_renders_text(template, spec.name)
 
 

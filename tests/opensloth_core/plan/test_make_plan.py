@@ -1,6 +1,7 @@
 """The plan of a run: what it estimates is what preparing finds, and it does nothing."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -34,7 +35,11 @@ def values(chat_data: Path, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.fixture
-def plan_of(values: dict[str, Any]) -> PlanOf:
+def plan_of(
+    values: dict[str, Any], monkeypatch: pytest.MonkeyPatch, remembering_load_setup: Callable[..., Any]
+) -> PlanOf:
+    """Makes plans, which read the tokenizer of equal model folders once for all tests."""
+    monkeypatch.setattr("opensloth_core.plan.data_facts.load_setup", remembering_load_setup)
     return lambda **changes: make_plan(OpenSlothConfig.of(values | changes))
 
 
@@ -92,6 +97,19 @@ def test_all_that_can_be_told_is_told_beside_what_is_wrong(
         f"output {tmp_path / 'taken'}",
     ]
     assert plan.facts is not None and plan.fit is not None and plan.fit.memory is not None
+
+
+def test_rows_that_cannot_be_used_are_told_with_the_reason(
+    plan_of: PlanOf, home: Path, tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    model = shutil.copytree(tiny_model_dir, tmp_path / "model")
+    (model / "chat_template.jinja").write_text("{{ raise_exception('no way') }}")
+    assert [str(problem) for problem in plan_of(model=str(model)).problems] == [
+        "colours: none of 40 rows can be used: colours.jsonl:1, colours.jsonl:2, colours.jsonl:3: "
+        "the chat template refuses the conversation (no way)"
+    ]
+    (problem,) = plan_of(max_seq_length=8).problems
+    assert str(problem).startswith("colours: none of 40 rows can be used (raise --max-seq-length): colours")
 
 
 def test_a_model_that_is_missing_leaves_the_data_unknown(plan_of: PlanOf, home: Path) -> None:

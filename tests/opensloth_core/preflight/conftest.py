@@ -17,6 +17,9 @@ Refused = Callable[..., str]
 NO_TENSORS = b"\x02" + bytes(7) + b"{}"
 """A whole safetensors file."""
 
+NO_WORDS = '{"added_tokens": [], "model": {"type": "WordLevel", "vocab": {}, "unk_token": "?"}}'
+"""A whole tokenizer.json."""
+
 
 @pytest.fixture(autouse=True)
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +41,7 @@ def model_dir(tmp_path: Path) -> Path:
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "llama"}')
-    (folder / "tokenizer.json").write_text("{}")
+    (folder / "tokenizer.json").write_text(NO_WORDS)
     (folder / "model.safetensors").write_bytes(NO_TENSORS)
     return folder
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.opensloth_core.preflight.conftest import NO_TENSORS, NO_WORDS
+
 Refused = Callable[..., str]
 
 
@@ -27,8 +29,8 @@ def model(open_dir: Path) -> str:
     folder = open_dir / "model"
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "llama"}')
-    (folder / "tokenizer.json").write_text("{}")
-    (folder / "model.safetensors").write_bytes(b"\x02" + bytes(7) + b"{}")
+    (folder / "tokenizer.json").write_text(NO_WORDS)
+    (folder / "model.safetensors").write_bytes(NO_TENSORS)
     return str(folder)
 
 

@@ -127,3 +127,27 @@ def test_a_model_whose_weights_are_missing_or_cut_off(refused: Refused, model_di
 def test_a_model_without_a_tokenizer(refused: Refused, model_dir: Path) -> None:
     (model_dir / "tokenizer.json").unlink()
     assert refused(ModelError).startswith(f"{model_dir}: no tokenizer can be loaded from this folder")
+
+
+def test_a_tokenizer_that_is_damaged(refused: Refused, model_dir: Path) -> None:
+    (model_dir / "tokenizer.json").write_text("garbage")
+    told = refused(ModelError)
+    assert told.startswith(
+        f"{model_dir}: no tokenizer can be loaded from this folder: tokenizer.json: expected value at line 1"
+    )
+    assert told.endswith("give a folder with the model's tokenizer.json and tokenizer_config.json")
+
+
+@pytest.mark.parametrize("place", ["chat_template.jinja", "tokenizer_config.json"])
+def test_a_template_that_is_no_jinja_matters_to_conversations(
+    place: str, refused: Refused, model_dir: Path, data: Path, values: dict[str, Any]
+) -> None:
+    source = "{% for message in messages %}"
+    in_config = json.dumps({"chat_template": [{"name": "default", "template": source}]})
+    (model_dir / place).write_text(source if place.endswith("jinja") else in_config)
+    told = refused(ModelError)
+    assert told.startswith(f"{model_dir}: its chat template is broken: Unexpected end of template.")
+    with pytest.raises(ModelError, match="its chat template is broken"):
+        refuse_unpreparable(OpenSlothConfig.of(values).preparation)
+    data.write_text('{"text": "no conversation"}\n')
+    refuse_impossible(OpenSlothConfig.of(values))
