@@ -39,7 +39,8 @@ def test_rewards_that_differ_between_prompts_alone_teach_nothing() -> None:
     assert str(caught.value) == (
         "each prompt's completions were all rewarded alike (0 to 1) in the first 2 steps, so there is "
         "nothing to learn from (length: 0 to 1). A reward has to depend on the completion, not on the prompt "
-        "alone. A higher temperature or more generations a prompt give rewards a chance to differ. (README: Rewards)"
+        "alone. A higher temperature or more generations a prompt give rewards a chance to differ. "
+        "(README: Rewards)"
     )
 
 
