@@ -19,7 +19,7 @@ from prefect.client.schemas.filters import (
     WorkPoolFilter,
     WorkPoolFilterName,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun, StateType, WorkerStatus
 from prefect.states import Cancelled, Cancelling, Crashed
 from prefect.workers.process import ProcessWorker
 
@@ -104,6 +104,9 @@ with warnings.catch_warnings():
 
         async def _marked_crashed(self, flow_run_ids: set[UUID]) -> list[FlowRun]:
             """Mark those that have not said how they ended; gives those of which it is not certain yet."""
+            if await self._shares_pool():
+                # A flow run says which process drives it, and not on which machine.
+                return [run for run in await self._unfinished(_UNFINISHED) if run.id in flow_run_ids]
             await mark_crashed()  # knows it where a run's own record does
             uncertain = []
             for run in await self._unfinished(_UNFINISHED):  # as it is after the look at the process
@@ -118,6 +121,11 @@ with warnings.catch_warnings():
                     state = Cancelled()
                 await self.client.set_flow_run_state(run.id, state, force=True)
             return uncertain
+
+        async def _shares_pool(self) -> bool:
+            """Whether a worker that somebody else started takes runs of the pool too."""
+            workers = await self.client.read_workers_for_work_pool(self._work_pool_name)
+            return any(one.name != self.name and one.status == WorkerStatus.ONLINE for one in workers)
 
         async def _left_behind(self, states: list[StateType]) -> list[FlowRun]:
             """Flow runs in some states whose processes live and that this worker does not know."""

@@ -13,7 +13,7 @@ import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
-POOL = "left-behind"
+POOL, SHARED = "left-behind", "shared"
 
 
 @pytest.mark.usefixtures("home")
@@ -75,3 +75,10 @@ async def _seen_to(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
             finally:
                 process.kill()
                 process.wait()
+
+            await client.create_work_pool(WorkPoolCreate(name=SHARED, type="process"))
+            elsewhere = await client.create_flow_run(goes_on, state=Running(), work_pool_name=SHARED)
+            await client.send_worker_heartbeat(SHARED, "a worker of another machine", 30)
+            async with LocalWorker(work_pool_name=SHARED, create_pool_if_not_found=False) as worker:
+                await worker.get_and_submit_flow_runs()
+                assert await state_of(elsewhere.id) == "Running"
