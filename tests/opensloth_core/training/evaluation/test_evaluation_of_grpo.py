@@ -14,6 +14,8 @@ from opensloth_core.training.evaluation.answers import greedy_sampling
 from opensloth_core.training.evaluation.grpo import RewardMeasure
 from opensloth_core.training.grpo.generate import Sampling, generate_completions
 
+PLACE = "def place(completions): return [float(number) for number in range(len(completions))]"
+
 
 def test_a_reward_is_the_mean_over_the_prompts_it_applies_to(tiny_model_dir: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -56,6 +58,8 @@ def test_prompts_that_no_reward_applies_to_are_in_no_mean() -> None:
 def test_a_run_with_fewer_held_out_prompts_than_ranks_is_evaluated(
     tiny_model_dir: Path, tmp_path: Path, home: Path, two_cores: None, warm_ranks: None
 ) -> None:
+    (home / "rewards").mkdir(parents=True)
+    (home / "rewards" / "made_up.py").write_text(PLACE)
     data = tmp_path / "sums.jsonl"
     rows = [{"question": f"{i} + {i}?", "answer": str(2 * i)} for i in range(9)]
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -64,7 +68,7 @@ def test_a_run_with_fewer_held_out_prompts_than_ranks_is_evaluated(
             "data": str(data),
             "model": str(tiny_model_dir),
             "method": "grpo",
-            "reward": ["exact", "length=0.5"],
+            "reward": ["exact", "made_up:place=0.5"],
             "num_generations": 2,
             "max_completion_length": 8,
             "max_seq_length": 64,
@@ -83,8 +87,11 @@ def test_a_run_with_fewer_held_out_prompts_than_ranks_is_evaluated(
     ]
     for event in found:
         metrics = event["metrics"]
-        assert sorted(metrics) == ["reward", "reward/exact", "reward/length"]
-        assert metrics["reward"] == pytest.approx(metrics["reward/exact"] + 0.5 * metrics["reward/length"])
+        assert sorted(metrics) == ["reward", "reward/exact", "reward/made_up:place"]
+        own = metrics["reward/exact"] + 0.5 * metrics["reward/made_up:place"]
+        assert metrics["reward"] == pytest.approx(own)
+    warnings = [event["text"] for event in log if event.get("level") == "warning"]
+    assert [text[:40] for text in warnings] == ["the reward exact was the same for all co"]
     before, after = (event for event in log if event["kind"] == "generation")
     assert (before["moment"], after["moment"]) == ("before", "after")
     assert before["samples"][0]["reference"].isdigit()
