@@ -21,7 +21,7 @@ views of it. Kinds of event, beside `time` (Unix seconds) and `kind`:
     resumed    step, checkpoint                            this attempt goes on from there
     versions   package -> version, python, platform, devices
     message    level (info | warning | error), text        a line for the person watching
-    result     adapter_dir, final_loss, tokens_per_second, seconds
+    result     adapter_dir, steps, final_loss, tokens_per_second (of all ranks), seconds (of all steps)
 """
 
 import errno

@@ -123,6 +123,18 @@ def rank_statistics(events: Iterable[Event]) -> list[RankStatistics]:
     return found
 
 
+def training_speed(events: Iterable[Event]) -> tuple[float | None, float]:
+    """Tokens a second of all ranks, without the warm-up, and the seconds of all steps of the run.
+
+    Evaluations are in neither, completions that were generated are in both.
+    """
+    known = list(events)
+    speeds = [rank.tokens_per_second for rank in rank_statistics(known)]
+    own = _standing(known, "step").get(0, [])
+    seconds = sum(number(event, "step_seconds") or 0.0 for event, _ in own)
+    return (sum(speed or 0.0 for speed in speeds) or None), seconds
+
+
 def straggler_ratios(steps: dict[int, list[Event]]) -> dict[int, float]:
     """How much longer than the median rank each rank had to work in a step: 1.1 keeps the others waiting.
 

@@ -6,7 +6,6 @@ once the data is ready, so that no timer of a process group runs meanwhile.
 """
 
 import os
-import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +14,9 @@ from opensloth_core.launch.child import leave, run_child
 from opensloth_core.launch.gc_pause import gc_paused
 from opensloth_core.launch.stacks import write_stacks_on_request
 from opensloth_core.runs.directory import RunDirectory
+from opensloth_core.runs.events import read_events
 from opensloth_core.runs.stages import enter_stage
+from opensloth_core.runs.statistics import training_speed
 from opensloth_core.store.prepared import open_prepared
 
 LONGEST_WAIT = timedelta(days=7)
@@ -99,22 +100,21 @@ def main(run_dir: Path) -> None:
     if rank == 0:
         run.events.write("versions", **versions())
         run.events.state("training")
-    begun = time.perf_counter()
     with memory:
         trainer.train()
-    seconds = time.perf_counter() - begun
     run.events.mark("trained", rank)
     if rank == 0:
         enter_stage(run, "saving")
         check_weights(trainer.model)
         save_result(trainer.model, job)
+        speed, seconds = training_speed(read_events(run.events_path))
         run.events.write(
             "result",
             adapter_dir=str(run.adapter_dir),
             steps=job.plan.num_steps,
             seconds=seconds,
             final_loss=trainer.state.log_history[-2]["loss"],
-            tokens_per_second=float(job.tokens_SW[trainer.first_step :].sum() / seconds),
+            tokens_per_second=speed,
         )
     run.events.mark("saved", rank)
     evaluation.finish()

@@ -12,6 +12,7 @@ from opensloth_core.runs.statistics import (
     metric_curve,
     rank_statistics,
     straggler_ratios,
+    training_speed,
 )
 
 
@@ -146,3 +147,13 @@ def test_a_single_rank_has_nobody_to_keep_waiting() -> None:
 def test_ranks_without_any_tokens_are_no_stragglers() -> None:
     steps = {rank: [step(1, rank, tokens=0, step_seconds=1.0)] for rank in (0, 1)}
     assert straggler_ratios(steps) == {}
+
+
+def test_the_speed_of_a_run_is_that_of_all_ranks_in_their_steps_and_its_seconds_those_of_all_steps() -> None:
+    # Rank 0 runs 100 tokens in half a second after the warm-up, rank 1 in a whole one; what lies between
+    # the steps counts nowhere.
+    events = [evaluation(0, 1.0)]
+    for rank, seconds in ((0, 0.5), (1, 1.0)):
+        events += timed({1: 9.0, 2: 4.0, 3: seconds, 4: seconds, 5: seconds}, rank)
+    assert training_speed(events) == (200.0 + 100.0, 9.0 + 4.0 + 3 * 0.5)
+    assert training_speed([]) == (None, 0.0)

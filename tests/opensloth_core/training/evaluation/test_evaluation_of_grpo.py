@@ -10,6 +10,7 @@ import pytest
 from opensloth_core import run_training
 from opensloth_core.config.methods import GrpoArguments
 from opensloth_core.runs.events import read_events
+from opensloth_core.runs.statistics import training_speed
 from opensloth_core.training.evaluation.answers import greedy_sampling
 from opensloth_core.training.evaluation.grpo import RewardMeasure
 from opensloth_core.training.grpo.generate import Sampling, generate_completions
@@ -95,3 +96,10 @@ def test_a_run_with_fewer_held_out_prompts_than_ranks_is_evaluated(
     before, after = (event for event in log if event["kind"] == "generation")
     assert (before["moment"], after["moment"]) == ("before", "after")
     assert before["samples"][0]["reference"].isdigit()
+    (result,) = (event for event in log if event["kind"] == "result")
+    steps = [event for event in log if event["kind"] == "step"]
+    # Each completion is in them, and each prompt as often as it was completed.
+    assert all(event["tokens"] >= 2 * 2 * (1 + 1) for event in steps)
+    speed, seconds = training_speed(log)
+    assert result["seconds"] == seconds
+    assert result["tokens_per_second"] == pytest.approx(speed, rel=0.3)  # a rank's last step may come later
