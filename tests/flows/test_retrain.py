@@ -1,22 +1,21 @@
 """A real schedule that fires on a real server and worker, as the data stays, grows and goes bad."""
 
-import json
 import os
 import time
 from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 
 from opensloth_core.config.form.values import FORMS
 from opensloth_core.config.opensloth import OpenSlothConfig
-from opensloth_core.models.tiny import HIDDEN, LAYERS, write_tiny_model
+from opensloth_core.models.tiny import write_tiny_model
 from opensloth_core.registry.model_registry import open_registry
 from opensloth_core.registry.records import PromotionRecord
 from opensloth_core.retrain.fingerprint import source_fingerprint
 from opensloth_core.retrain.settings import retraining_config
+from opensloth_core.runs.directory import RunDirectory
 from tests.flows.retraining_server import (
     Receiver,
     deployed,
@@ -26,6 +25,7 @@ from tests.flows.retraining_server import (
     wait_for,
     with_client,
 )
+from tests.opensloth_core.retrain.flags import write_rows, write_untrained_adapter
 
 INTERVAL_SECONDS = 30.0
 SETTINGS = {
@@ -35,39 +35,6 @@ SETTINGS = {
     "dtype": "float32",
     "training": {"max_steps": 40, "learning_rate": 0.05, "batch_size": 1, "eval_generations": 0},
 }
-
-
-def write_rows(path: Path, count: int, answer: str) -> None:
-    rows = [{"question": f"Colour of flag {i}?", "answer": answer} for i in range(count)]
-    partial = path.with_suffix(".partial")
-    partial.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    partial.rename(path)
-
-
-def write_untrained_adapter(folder: Path, model_dir: Path) -> Path:
-    """An adapter that changes nothing, as every new one."""
-    from safetensors.numpy import save_file
-
-    folder.mkdir()
-    target = "q_proj"
-    config = {
-        "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": str(model_dir),
-        "r": 4,
-        "lora_alpha": 4,
-        "lora_dropout": 0.0,
-        "bias": "none",
-        "target_modules": [target],
-    }
-    (folder / "adapter_config.json").write_text(json.dumps(config))
-    weights = {}
-    for layer in range(LAYERS):
-        place = f"base_model.model.model.layers.{layer}.self_attn.{target}"
-        weights[f"{place}.lora_A.weight"] = np.ones((4, HIDDEN), np.float32)
-        weights[f"{place}.lora_B.weight"] = np.zeros((HIDDEN, 4), np.float32)
-    save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-    return folder
 
 
 def fall(record: PromotionRecord, metric: str) -> float:
@@ -95,9 +62,10 @@ def test_a_schedule_skips_old_data_promotes_what_is_better_and_refuses_poisoned_
     os.utime(source, (old, old))
     config = OpenSlothConfig.of({"data": str(source), "model": str(model_dir), **SETTINGS})
     given: dict[str, Any] = {"name": "my-model", "data": str(source), "model": str(model_dir)}
+    given["warm_start"] = True
     values = FORMS["sft"].values_of(config).items()
     given["settings"] = {name: value for name, value in values if name not in given}
-    found = source_fingerprint(retraining_config(config), {"min_improvement": 0.01, "warm_start": False})
+    found = source_fingerprint(retraining_config(config), {"min_improvement": 0.01, "warm_start": True})
     registry = open_registry("my-model")
     record = PromotionRecord(
         run="by-hand", method="sft", base_model=str(model_dir), source_fingerprint=str(found), time=1.0
@@ -108,6 +76,9 @@ def test_a_schedule_skips_old_data_promotes_what_is_better_and_refuses_poisoned_
     with retraining_server(tmp_path, home) as api:
         notified(api, receiver.url)
         deployment_id = deployed(api, given, INTERVAL_SECONDS)
+
+        def began_with(record: PromotionRecord) -> Path | None:
+            return RunDirectory(home / "runs" / record.run).config().pretrained_lora
 
         def ended(name: str) -> dict[str, Any] | None:
             begun = runs(api, deployment_id)
@@ -124,6 +95,7 @@ def test_a_schedule_skips_old_data_promotes_what_is_better_and_refuses_poisoned_
         second = registry.current()
         assert second is not None and second.id in promoted["state"]["message"]
         assert fall(second.record, "loss") > 0.1
+        assert began_with(second.record) == Path(first.location)
 
         write_rows(source, 60, "Zebra quiz, fox!")
         refused = wait_for(lambda: ended("not promoted"), 400)
@@ -132,6 +104,7 @@ def test_a_schedule_skips_old_data_promotes_what_is_better_and_refuses_poisoned_
         assert judged is not None and not judged.promoted
         # On the wrong answers that are held out it is better, on the right ones of before it is not.
         assert fall(judged, "loss") > 0 > fall(judged, "earlier/loss")
+        assert began_with(judged) == Path(second.location)
         assert "look at the rows that are new" in refused["state"]["message"]
 
         (message,) = wait_for(lambda: list(receiver.received), 60)
