@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from opensloth_core.config.layer import Layer, SourceError, refuse_unknown
 from opensloth_core.config.nest import Names, nest, placed
 from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.config.recorded import as_given, is_record
 from opensloth_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,9 +37,10 @@ def file_layer(path: Path) -> Layer:
     refuse_unknown(values, where, str(path))
     origins = {one.place: where.get(one.path, str(path)) for one in placed(values, OpenSlothConfig)}
     try:
-        return Layer(str(path), nest(values, OpenSlothConfig), origins)
+        nested = nest(values, OpenSlothConfig)
     except ConfigError as err:
         raise SourceError(f"{path}: {err}") from err
+    return Layer(str(path), as_given(nested) if is_record(path) else nested, origins)
 
 
 def read_settings(path: Path) -> tuple[dict[str, Any], Lines]:

@@ -24,6 +24,7 @@ _EITHER: tuple[tuple[Names, Names], ...] = (
 """Settings that say the same in two ways: the first, given in a stronger layer, replaces the weaker layer's
 second."""
 
+_FINETUNING_TYPE = ("finetuning_type",)
 _BATCH_SIZE = ("training", "batch_size")
 _ACCUMULATION = ("training", "gradient_accumulation_steps")
 
@@ -100,6 +101,8 @@ def merged(layers: Iterable[Layer]) -> dict[str, Any]:
         for given, replaced in _EITHER:
             if layer.value(given) is not None:
                 _remove(result, replaced)
+        if layer.value(_FINETUNING_TYPE) == "full":
+            _remove(result, ("lora",))  # meant for the adapter that there is not
         if layer.value(_BATCH_SIZE) == "auto":
             _remove(result, _ACCUMULATION)
         elif layer.value(_ACCUMULATION) is not None and Layer("", result).value(_BATCH_SIZE) == "auto":

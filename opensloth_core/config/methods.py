@@ -64,6 +64,14 @@ class MethodDefaults:
     batch_size: int | None
     """Units in a micro-batch; None is one prompt's completions."""
 
+    def learning_rate(self, is_full: bool) -> float:
+        """Peak learning rate.
+
+        Args:
+            is_full: all weights are trained.
+        """
+        return self.full_learning_rate if is_full else self.lora_learning_rate
+
 
 METHOD_DEFAULTS = {
     "sft": MethodDefaults(2e-4, 2e-5, 2),

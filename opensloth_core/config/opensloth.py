@@ -163,11 +163,8 @@ class OpenSlothConfig(DatasetPrepConfig):
     @property
     def learning_rate(self) -> float:
         """Peak learning rate: as set, else the method's."""
-        defaults = METHOD_DEFAULTS[self.method]
-        is_full = self.finetuning_type == "full"
-        return self.training.learning_rate or (
-            defaults.full_learning_rate if is_full else defaults.lora_learning_rate
-        )
+        default = METHOD_DEFAULTS[self.method].learning_rate(self.finetuning_type == "full")
+        return self.training.learning_rate or default
 
     @property
     def context_length(self) -> int:

@@ -47,6 +47,28 @@ def test_the_number_of_epochs_takes_the_place_of_a_presets_steps() -> None:
     assert (training.epochs, training.max_steps) == (3.0, None)
 
 
+def test_all_weights_are_trained_without_what_a_preset_or_a_record_says_of_an_adapter(home: Path) -> None:
+    config = configured("os-train sft d -m m --preset quality --finetuning-type full")
+    assert "lora" not in config.model_fields_set and config.training.warmup_ratio == 0.1
+    record = RunDirectory.create(configured("os-train sft d.jsonl -m m --lora-rank 8")).config_path
+    config = configured(f"os-train sft --config {record} --finetuning-type full")
+    assert "lora" not in config.model_fields_set and config.learning_rate == 2e-5
+    # What is given beside it is refused later.
+    config = configured(f"os-train sft --config {record} --finetuning-type full --lora-rank 4")
+    assert config.lora.model_fields_set == {"lora_rank"}
+
+
+def test_of_a_record_only_what_was_given_is_kept_where_defaults_change(home: Path) -> None:
+    line = "os-train grpo d.jsonl -m m --reward math"
+    record = RunDirectory.create(configured(line)).config_path
+    assert configured(f"os-train grpo --config {record} --num-generations 16").batch_size == 16
+    record = RunDirectory.create(configured(f"{line} --lr 1e-3 --batch-size 16")).config_path
+    config = configured(f"os-train grpo --config {record} --finetuning-type full")
+    assert (config.learning_rate, config.batch_size) == (1e-3, 16)
+    Path("config.json").write_text(record.read_text().replace("0.001", "5e-06"))  # no record, but a file
+    assert configured("os-train grpo --config config.json --finetuning-type full").learning_rate == 5e-6
+
+
 def test_a_file_for_training_does_for_preparing_too(capsys: pytest.CaptureFixture[str]) -> None:
     Path("run.yaml").write_text(
         "data: d.jsonl\nmodel: m\nmethod: dpo\nbeta: 0.5\ntraining: {lr: 1}\nsplit: x\n"

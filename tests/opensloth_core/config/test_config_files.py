@@ -82,7 +82,7 @@ def test_a_file_may_begin_with_a_byte_order_mark_and_end_lines_as_windows_does(t
 def test_a_run_is_configured_by_the_record_of_another(home: Path) -> None:
     first = TrainingConfigBuilder().with_flags({"data": "d.jsonl", "model": "m", "epochs": 3, "r": 8}).build()
     run = RunDirectory.create(first)
-    assert built(run.config_path) == run.config()
+    assert built(run.config_path).resolved() == run.config()
     assert built(run.config_path, epochs=5).training.epochs == 5.0
 
 
