@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flows.cli.flags import POSITIONAL, Flag, flags_of
+from flows.cli.parser import accepted_spellings
 from opensloth_core.config.base import Settings
 from opensloth_core.config.data import DatasetPrepConfig
 
@@ -43,10 +44,19 @@ class Command:
     also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Further spellings of flags, by setting."""
 
+    metavars: Mapping[str, str] = field(default_factory=dict)
+    """What values of flags are, where it is not what they are in other commands, by setting."""
+
     @property
     def flags(self) -> list[Flag]:
-        flags = flags_of(self.settings, self.hidden, self.positional, self.also)
+        flags = flags_of(self.settings, self.hidden, self.positional, self.also, self.metavars)
         return flags + (flags_of(self.extra, also=self.also) if self.extra else [])
+
+    @property
+    def flags_of_others(self) -> Mapping[str, str]:
+        """Flags that only another method has, by their spellings, with that method."""
+        others = [flag for flag in flags_of(self.settings) if flag.group and flag.group in self.hidden]
+        return {spelling: str(flag.group) for flag in others for spelling in accepted_spellings(flag)}
 
     @property
     def takes_data(self) -> bool:

@@ -6,7 +6,7 @@ can beat a weaker layer of settings.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -58,7 +58,6 @@ METAVARS = {
     "runs": "RUN",
     "svg": "FILE",
     "state": "STATE",
-    "to": "VERSION",
     "why": "TEXT",
     "max_age": "AGE",
     "max_size": "SIZE",
@@ -137,6 +136,7 @@ def flags_of(
     hidden: Collection[str] = (),
     positional: str | tuple[str, ...] = POSITIONAL,
     also: Mapping[str, tuple[str, ...]] | None = None,
+    metavars: Mapping[str, str] | None = None,
 ) -> list[Flag]:
     """Every leaf setting of `model`, nested groups flattened, in the order they are declared.
 
@@ -144,6 +144,7 @@ def flags_of(
         hidden: settings, or groups of them, that are no flags of this command.
         positional: the setting that is given without a flag, or several in their order.
         also: further spellings of this command's flags, by setting.
+        metavars: what values of this command's flags are, where it is not what they are elsewhere.
     """
     groups = nested_settings(model)
     also = also or {}
@@ -156,7 +157,8 @@ def flags_of(
             flags += [_flag(inner, n, f, name) for n, f in inner.model_fields.items()]
         else:
             flags.append(_flag(model, name, field, None, positional, also.get(name, ())))
-    return flags
+    own = metavars or {}
+    return [replace(flag, metavar=own[flag.name], choices=()) if flag.name in own else flag for flag in flags]
 
 
 def long_form(name: str) -> str:

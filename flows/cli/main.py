@@ -13,7 +13,7 @@ from flows.cli.help_pages import HELP
 from flows.cli.json_view import refused_as_json
 from flows.cli.parser import UsageError, parse_flags
 from flows.cli.settings import in_flags
-from opensloth_core.config.spelling import did_you_mean
+from opensloth_core.config.spelling import closest
 from opensloth_core.errors import ConfigError
 
 USAGE_ERROR = 2
@@ -64,7 +64,7 @@ def _run(program: Program, command: Command, words: Sequence[str]) -> int:
         )
         return 0
     try:
-        settings = command.configure(parse_flags(flags, words))
+        settings = command.configure(parse_flags(flags, words, command.flags_of_others))
     except ConfigError as err:
         message = str(err) if isinstance(err, UsageError) else in_flags(err, command.settings, flags)
         if "--json" in words and any(flag.name == "quiet" for flag in flags):
@@ -80,8 +80,7 @@ def _complain(called: str, message: str, hint: str) -> int:
 
 def _not_a_command(program: Program, word: str) -> str | None:
     """What is wrong with a first word that calls no command; None where the default command takes it."""
-    # Two swapped letters of a three-letter name are already a third of it.
-    meant = did_you_mean(word, program.words, cutoff=0.6)
+    meant = _meant(program, word)
     if program.default is not None:
         is_misspelt = meant and word.isalpha() and not Path(word).exists()
         return f"unknown command {word!r}{meant}" if is_misspelt else None
@@ -91,8 +90,21 @@ def _not_a_command(program: Program, word: str) -> str | None:
         return (
             f"flag {word} stands before the command; flags follow it, as in {program.name} {example} {word} …"
         )
-    kind, known = ("method", methods) if methods else ("command", program.words)
-    return f"unknown {kind} {word!r}" + (meant or f"; {kind}s: {', '.join(known)}")
+    kind = "method" if methods == program.words else "command"
+    return f"unknown {kind} {word!r}" + (meant or f"; {kind}s: {', '.join(program.words)}")
+
+
+def _meant(program: Program, word: str) -> str:
+    """`; did you mean sft?`, or `; did you mean runs logs?`, whose second word may stand alone."""
+    inner: dict[str, list[str]] = {name: [] for group in program.groups.values() for name in group.commands}
+    for group_word, group in program.groups.items():
+        for name in group.commands:
+            inner[name].append(f"{group_word} {name}")
+    # Two swapped letters of a three-letter name are already a third of it.
+    own, other = closest(word, program.words, 0.6), closest(word, inner, 0.6)
+    if word not in inner and own is not None:
+        return f"; did you mean {own}?"
+    return f"; did you mean {', '.join(inner[other])}?" if other else ""
 
 
 def _version() -> str:

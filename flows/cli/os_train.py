@@ -122,7 +122,7 @@ DPO = Command(
 GRPO = Command(
     name="grpo",
     summary="Reinforcement learning: try several answers and reinforce what rewards score highly.",
-    usage="os-train grpo DATA … --model MODEL --reward NAME … [flags]",
+    usage="os-train grpo DATA … --model MODEL [flags]",
     description=(
         "Samples completions of each prompt, scores them with the rewards, and makes the better ones of a"
         " prompt likelier. Columns of the data, such as the right answer, are what rewards compare with."
@@ -138,6 +138,7 @@ GRPO = Command(
     configure=_configure("grpo"),
     run=_finetune,
     hidden=("method", "dpo", "train_on"),
+    metavars={"batch_size": "N"},  # "auto" is for the other methods
 )
 
 DEMO = Command(

@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -45,15 +45,21 @@ class _Once(argparse.Action):
         setattr(namespace, self.dest, self.const if self.nargs == 0 else values)
 
 
-def parse_flags(flags: Sequence[Flag], words: Sequence[str]) -> dict[str, Any]:
+def parse_flags(
+    flags: Sequence[Flag], words: Sequence[str], of_others: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """The settings that were given, by their flat names; what was not given is absent.
+
+    Args:
+        of_others: spellings of flags that other methods have, with their method.
 
     Raises:
         UsageError: a flag is unknown or lacks its value, or an argument is one too many.
     """
     # Split here, since argparse forgets what stands after `--` when flags and arguments are mixed.
     end = words.index("--") if "--" in words else len(words)
-    given = _parsed(_parser(flags), _with_optional_values(words[:end], flags), flags)
+    _refuse_unknown(words[:end], flags, of_others or {})
+    given = _parsed(_parser(flags), _with_optional_values(words[:end], flags))
     arguments = [*given.pop("positional", []), *words[end + 1 :]]
     for flag in (flag for flag in flags if not flag.spellings):
         if arguments and flag.name in given:
@@ -86,8 +92,7 @@ def _with_optional_values(words: Sequence[str], flags: Sequence[Flag]) -> list[s
     return given
 
 
-def _parsed(parser: argparse.ArgumentParser, words: Sequence[str], flags: Sequence[Flag]) -> dict[str, Any]:
-    _refuse_unknown(words, flags)
+def _parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> dict[str, Any]:
     try:
         return vars(parser.parse_intermixed_args(list(words)))
     except argparse.ArgumentError as err:
@@ -122,7 +127,7 @@ def _parser(flags: Sequence[Flag]) -> argparse.ArgumentParser:
     return parser
 
 
-def _refuse_unknown(words: Sequence[str], flags: Sequence[Flag]) -> None:
+def _refuse_unknown(words: Sequence[str], flags: Sequence[Flag], of_others: Mapping[str, str]) -> None:
     """argparse would take the value after a misspelt flag for DATA, so flags are checked first."""
     known = [spelling for flag in flags for spelling in accepted_spellings(flag)]
     for word in words:
@@ -131,6 +136,8 @@ def _refuse_unknown(words: Sequence[str], flags: Sequence[Flag]) -> None:
             continue
         if not name.startswith("--") and name[:2] in known:
             continue
+        if name in of_others:
+            raise UsageError(f"unknown flag {name}; it is a flag of {of_others[name]}")
         raise UsageError(f"unknown flag {name}{did_you_mean(name, known)}")
 
 

@@ -1,10 +1,12 @@
 """The one base class of all settings, and how a wrong setting is reported."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
+from opensloth_core.config.spelling import did_you_mean
 from opensloth_core.errors import ConfigError
 
 
@@ -90,7 +92,15 @@ def _describe_one(error: dict[str, Any], model: type[BaseModel], spell: Callable
         return message
     # A rule over several fields has the whole group as its input; its message names the values.
     is_group = isinstance(error["input"], Mapping | BaseModel)
-    return f"{place}: {message}" if is_group else f"{place}: {message}, got {error['input']!r}"
+    if is_group:
+        return f"{place}: {message}"
+    return f"{place}: {message}, got {error['input']!r}{_meant(error)}"
+
+
+def _meant(error: dict[str, Any]) -> str:
+    if error["type"] != "literal_error":
+        return ""
+    return did_you_mean(str(error["input"]), re.findall(r"'([^']*)'", error["ctx"]["expected"]))
 
 
 def _model_at(model: type[BaseModel], place: Place) -> type[BaseModel]:

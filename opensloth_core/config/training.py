@@ -72,8 +72,8 @@ class TrainingArguments(Settings):
     batch_size: BatchSize | None = Field(
         default=None, validation_alias=AliasChoices("batch_size", "per_device_train_batch_size")
     )
-    """Packs (sft), pairs (dpo) or completions (grpo) in one micro-batch on one GPU, or "auto" for as many
-    as its memory holds. When not given, "auto" on GPUs and 2 on CPUs; with grpo num_generations."""
+    """Packs (sft), pairs (dpo) or completions (grpo) in one micro-batch on one GPU, or "auto" (sft, dpo) for
+    as many as its memory holds. When not given, "auto" on GPUs and 2 on CPUs; with grpo num_generations."""
 
     gradient_accumulation_steps: PositiveInt | None = None
     """Micro-batches added up in one optimizer step; 1 when not given."""

@@ -4,7 +4,7 @@ from typing import Literal, get_args
 
 PresetName = Literal["quick", "quality", "memory-saver", "long-context", "full", "reasoning"]
 
-PresetChoice = PresetName | Literal["auto"]
+PresetChoice = Literal[PresetName, "auto"]
 """What may be asked for: "auto" becomes one of them, or none."""
 
 PRESETS: tuple[PresetName, ...] = get_args(PresetName)

@@ -103,6 +103,7 @@ ROLLBACK = Command(
     configure=RollbackSettings.of,
     run=_rollback,
     positional="name",
+    metavars={"to": "VERSION"},
     also=JSON_FLAG,
 )
 

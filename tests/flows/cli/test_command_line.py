@@ -195,11 +195,16 @@ def test_a_file_named_nearly_like_a_command_is_data(
 
 D = "os-train sft d.jsonl -m m"
 MISTAKES = {
-    "os-train kto d.jsonl": "os-train: unknown method 'kto'; methods: sft, dpo, grpo (os-train --help)",
-    "os-train stf d.jsonl": "os-train: unknown method 'stf'; did you mean sft? (os-train --help)",
-    "os-train deom": "os-train: unknown method 'deom'; did you mean demo? (os-train --help)",
-    "os-train dpo d.jsonl -m m --kl-beta 1": "os-train dpo: unknown flag --kl-beta; did you mean --beta?",
-    "os-train sft d.jsonl -m m --beta 1": "os-train sft: unknown flag --beta",
+    "os-train kto d.jsonl": "os-train: unknown command 'kto'; commands: sft, dpo, grpo, repro, chat, export,",
+    "os-train stf d.jsonl": "os-train: unknown command 'stf'; did you mean sft? (os-train --help)",
+    "os-train deom": "os-train: unknown command 'deom'; did you mean demo? (os-train --help)",
+    "os-train resume": "os-train: unknown command 'resume'; did you mean runs resume? (os-train --help)",
+    "os-train logz last": "os-train: unknown command 'logz'; did you mean runs logs? (os-train --help)",
+    "os-train show": "did you mean runs show, models show, presets show, cache show? (os-train --help)",
+    "os-train list": "did you mean runs ls, models ls, presets ls, cache ls? (os-train --help)",
+    "os-train dpo d.jsonl -m m --kl-beta 1": "os-train dpo: unknown flag --kl-beta; it is a flag of grpo (",
+    "os-train sft d.jsonl -m m --beta 1": "os-train sft: unknown flag --beta; it is a flag of dpo (",
+    "os-train sft d.jsonl -m m --reward math": "unknown flag --reward; it is a flag of grpo (",
     "os-train grpo d.jsonl -m m --reward math=x": "os-train grpo: --reward",
     "os-train sft d.jsonl -m m -b auto --gradient-accumulation-steps 2": (
         '--gradient-accumulation-steps 2: --batch-size "auto" decides it; give --global-batch-size'
@@ -262,7 +267,12 @@ MISTAKES = {
     ),
     f"{D} --epochs 0 --lr x": "must be greater than 0, got '0'; --learning-rate: must be a number, got 'x'",
     f"{D} --epochs 3 --max-steps 9": "os-train sft: --max-steps is instead of --epochs; give one of the two",
-    f"{D} --preset qick": "--preset: must be 'quick', 'quality', 'memory-saver', 'long-context'",
+    f"{D} --preset qick": (
+        "os-train sft: --preset: must be 'quick', 'quality', 'memory-saver', 'long-context', 'full', "
+        "'reasoning' or 'auto', got 'qick'; did you mean quick? ("
+    ),
+    f"{D} --overlong dorp": "'drop', 'truncate', 'split' or 'error', got 'dorp'; did you mean drop? (",
+    "os-train export last --to mergd": "'merged', 'gguf' or 'hub', got 'mergd'; did you mean merged? (",
     f"{D} --preset reasoning": "os-train sft: preset reasoning: is for grpo, not for sft",
     f"{D} --config missing.yaml": "os-train sft: missing.yaml: no such file (os-train sft --help)",
     "os-train sft --resume r --config r.yaml": "--config: the run r goes on with its own settings; drop",

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from flows.cli.export.program import EXPORT
 from flows.cli.flags import METAVARS, REPEATABLE, SHORT, Flag
 from flows.cli.os_data import OS_DATA, PREPARE
 from flows.cli.os_train import METHODS, OS_TRAIN, SFT
@@ -161,6 +162,19 @@ def test_every_alias_of_more_than_one_letter_is_a_flag() -> None:
         for alias in names_of(model, name):
             if len(alias) > 1 and (alias, name) != ("data", "data"):
                 assert "--" + alias.replace("_", "-") in spellings
+
+
+def test_a_flag_says_what_it_takes_in_its_own_command() -> None:
+    (rollback,) = [command for command in COMMANDS if command.name == "rollback"]
+    labels = {
+        (command.name, flag.name): flag.label
+        for command in (*METHODS.values(), EXPORT, rollback)
+        for flag in command.flags
+    }
+    assert labels["export", "to"] == "--to merged|gguf|hub"
+    assert labels["rollback", "to"] == "--to VERSION"
+    assert labels["sft", "batch_size"] == "-b, --batch-size N|auto"
+    assert labels["grpo", "batch_size"] == "-b, --batch-size N"
 
 
 def test_what_is_not_given_is_absent() -> None:

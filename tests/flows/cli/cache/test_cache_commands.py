@@ -97,7 +97,7 @@ def test_the_overview_names_the_group_and_a_group_its_commands(capsys) -> None:
 
 
 MISTAKES = {
-    "os-train cahe": "os-train: unknown method 'cahe'; did you mean cache? (os-train --help)",
+    "os-train cahe": "os-train: unknown command 'cahe'; did you mean cache? (os-train --help)",
     "os-train cache list-all": (
         "os-train cache: unknown command 'list-all'; commands: ls, show, verify, gc, pin, unpin, explain "
         "(os-train cache --help)"
