@@ -9,7 +9,7 @@ from opensloth_core.checks.claimed import check_unclaimed
 from opensloth_core.checks.devices import devices_in_use, unlike
 from opensloth_core.checks.disk import check_disk, disk_warnings
 from opensloth_core.checks.memory import check_memory, memory_warnings
-from opensloth_core.checks.outputs import check_apart, check_output
+from opensloth_core.checks.outputs import check_apart, check_home, check_output
 from opensloth_core.checks.positions import check_positions
 from opensloth_core.checks.problems import Examination
 from opensloth_core.checks.rewards import check_rewards
@@ -157,7 +157,7 @@ def refuse_unpreparable(config: DatasetPrepConfig, own: RunDirectory | None = No
     if config.data_output is not None:
         folder = Path(config.data_output)
         found.try_(lambda: check_output("data_output", folder))
-    found.try_(lambda: check_unclaimed(config, own))
+    _check_home(config, own, found)
     start = found.try_(lambda: _check_model_of_data(config))
     rows = None if files is None else found.try_(lambda: probe(files, config))
     if rows is not None and start is not None:
@@ -206,7 +206,14 @@ def _check_outputs(config: OpenSlothConfig, own: RunDirectory | None, found: Exa
         if folder is not None:
             found.try_(lambda name=name, folder=folder: check_output(name, Path(folder)))  # type: ignore[misc]
     found.try_(lambda: check_apart(config.output, config.data_output))
-    found.try_(lambda: check_unclaimed(config, own))
+    _check_home(config, own, found)
+
+
+def _check_home(config: DatasetPrepConfig, own: RunDirectory | None, found: Examination) -> None:
+    num_problems = len(found.problems)
+    found.try_(check_home)
+    if len(found.problems) == num_problems:
+        found.try_(lambda: check_unclaimed(config, own))
 
 
 def _check_model(config: OpenSlothConfig) -> Start:

@@ -1,12 +1,31 @@
-"""Whether the folders that results are exported to can be written."""
+"""Whether the folders that a run writes to can be written: its home, and those results are exported to."""
 
 import os
 import tempfile
 from pathlib import Path
 
 from opensloth_core.checks.roots import check_output_path
+from opensloth_core.doctor.places import nearest_folder
 from opensloth_core.errors import ConfigError
 from opensloth_core.expanded import expanded
+from opensloth_core.store.home import home_dir
+
+
+def check_home() -> None:
+    """Refuse a home in which no runs and no data can be kept; leaves nothing behind.
+
+    Raises:
+        ConfigError: it is no folder, or cannot be written.
+    """
+    home = home_dir()
+    for place in dict.fromkeys(nearest_folder(path) for path in (home, home / "runs", home / "store")):
+        try:
+            _try_to_write(place)
+        except OSError as err:
+            raise ConfigError(
+                f"OPENSLOTH_HOME {home}: cannot write to {place}: {err.strerror}; set it to a folder you can "
+                "write"
+            ) from err
 
 
 def check_output(name: str, folder: Path) -> None:
@@ -63,7 +82,11 @@ def _check_writable(name: str, folder: Path, base: Path) -> None:
         # The superuser may write into what others protected; a folder nobody may write is meant so.
         if not base.stat().st_mode & 0o222:
             raise PermissionError(13, "it is read-only")
-        with tempfile.TemporaryDirectory(dir=base):
-            pass
+        _try_to_write(base)
     except OSError as err:
         raise ConfigError(f"{name} {folder}: cannot write to {base}: {err.strerror}") from err
+
+
+def _try_to_write(folder: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix=".opensloth-", dir=folder):
+        pass

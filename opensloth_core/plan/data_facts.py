@@ -24,6 +24,7 @@ from opensloth_core.data.quarantine import Quarantine, QuarantinedRow
 from opensloth_core.data.read.input_file import InputFile
 from opensloth_core.data.read.raw_row import RawRow
 from opensloth_core.data.segments import OVERLONG
+from opensloth_core.data.select import held_out
 from opensloth_core.data.shape.shapes import Shape
 from opensloth_core.data.shard import UNITS_FILE
 from opensloth_core.store.prepared import PreparedManifest
@@ -88,7 +89,8 @@ def estimated_facts(files: Sequence[InputFile], config: OpenSlothConfig, model_d
         model_dir: folder of the tokenizer.
 
     Raises:
-        DataError: no row of the sample can be used, or too few of an input that it is the whole of.
+        DataError: no row of the sample can be used, or too few of an input that it is the whole of, or
+            none of that would be left to train on or to hold out.
         ModelError: the tokenizer cannot be loaded, or has no chat template where one is needed.
     """
     sample = _Sample.of(files, config)
@@ -159,9 +161,10 @@ def _refuse_unusable(
     lengths_E: npt.NDArray[np.int32],
     is_used_E: npt.NDArray[np.bool_],
 ) -> None:
-    """What preparing would refuse: nothing that can be used, or too little of it where all rows were seen."""
+    """What preparing would refuse: no usable row; where all rows were seen, too few, or none on a side."""
     quarantine = Quarantine(config.data_title)
     num_rows = num_used = first = 0
+    groups: list[int] = []
     for chunk, one in zip(sample.chunks, encoded, strict=True):
         own = slice(first, first + len(one.row_E))
         used = set(one.row_E[is_used_E[own]].tolist())
@@ -173,9 +176,14 @@ def _refuse_unusable(
             if row not in used:
                 detail = f"{length} tokens > {config.max_seq_length}"
                 quarantine.add(QuarantinedRow(chunk.file, lines[row], OVERLONG, detail))
+        group_of = dict(zip(one.row_E.tolist(), one.group_E.tolist(), strict=True))
+        groups += [group_of[row] for row in used]
         num_rows, num_used, first = num_rows + len(lines), num_used + len(used), own.stop
-    if not num_used or (sample.is_whole and config.samples is None):
+    sees_all = sample.is_whole and config.samples is None
+    if sees_all or not num_used:
         quarantine.check(num_rows, num_used, config.max_rejected)
+    if sees_all and config.eval_size is not None:
+        held_out(np.array(groups, np.uint64), config.eval_size, config.seed)
 
 
 def _up_to(chunks: Iterator[RawChunk], budget: int) -> Iterator[RawChunk]:

@@ -112,6 +112,28 @@ def test_rows_that_cannot_be_used_are_told_with_the_reason(
     assert str(problem).startswith("colours: none of 40 rows can be used (raise --max-seq-length): colours")
 
 
+def test_an_eval_size_that_leaves_nothing_to_train_on_is_a_problem(plan_of: PlanOf, home: Path) -> None:
+    assert [str(problem) for problem in plan_of(eval_size=40).problems] == [
+        "eval_size 40: of 40 usable rows with 40 different prompts it would hold out 40; give a size that "
+        "leaves rows on both sides"
+    ]
+    assert plan_of(eval_size=39).would_run
+
+
+def test_a_home_that_cannot_be_one_is_a_problem_of_the_plan(
+    plan_of: PlanOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    for home, place, why in (
+        (tmp_path / "file", tmp_path / "file", "Not a directory"),
+        (Path("/proc/home"), Path("/proc"), "No such file or directory"),
+    ):
+        monkeypatch.setenv("OPENSLOTH_HOME", str(home))
+        assert str(plan_of(output=str(tmp_path / "out")).problems[0]) == (
+            f"OPENSLOTH_HOME {home}: cannot write to {place}: {why}; set it to a folder you can write"
+        )
+
+
 def test_a_model_that_is_missing_leaves_the_data_unknown(plan_of: PlanOf, home: Path) -> None:
     plan = plan_of(model="/no/model")
     assert [str(problem) for problem in plan.problems] == ["model /no/model: no such model folder"]

@@ -13,9 +13,11 @@ Refused = Callable[..., str]
 
 @pytest.fixture
 def open_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder everybody may read and nobody else may write; the home would be in it."""
+    """A folder everybody may read and nobody else may write, but for the home in it."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
+        Path(name, "home").mkdir()
+        Path(name, "home").chmod(0o777)
         monkeypatch.setenv("OPENSLOTH_HOME", f"{name}/home")
         yield Path(name)
 
@@ -74,5 +76,6 @@ def test_a_home_of_others(
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o777)
         assert refused_to_nobody(data=str(data), model=model, output=f"{place}/out") == (
-            f"{home}/runs: cannot be read: Permission denied; set OPENSLOTH_HOME to a folder of yours"
+            f"OPENSLOTH_HOME {home}: cannot write to {home}: Permission denied; set it to a folder you can "
+            "write"
         )
