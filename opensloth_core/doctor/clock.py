@@ -6,7 +6,7 @@ from pathlib import Path
 
 from opensloth_core.doctor.finding import Finding, note, ok, warning
 from opensloth_core.doctor.places import nearest_folder, store_dir
-from opensloth_core.doctor.server import ask, server_url
+from opensloth_core.doctor.server import ask, used_server_url
 
 NAME = "clock"
 MOST_SECONDS_OFF = 5.0
@@ -46,7 +46,7 @@ def _file_system_off(folder: Path) -> float | None:
 
 
 def _server_off() -> float | None:
-    url = server_url()
+    url = used_server_url()
     if url is None:
         return None
     try:

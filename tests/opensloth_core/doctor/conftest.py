@@ -10,6 +10,7 @@ def clean(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty home, and nothing of this machine's user."""
     for name in (
         "PREFECT_API_URL",
+        "PREFECT_API_AUTH_STRING",
         "PREFECT_API_KEY",
         "PREFECT_PROFILE",
         "OPENSLOTH_STORE",

@@ -1,14 +1,18 @@
 """What is told of a Prefect server, and of its clock."""
 
 import http.server
+import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from flows.server.record import ServerRecord, server_lock, write_record
 from opensloth_core.doctor.clock import check_clock
-from opensloth_core.doctor.finding import ok
+from opensloth_core.doctor.finding import error, note, ok
 from opensloth_core.doctor.server import check_server, server_url
 
 
@@ -40,6 +44,45 @@ def answering() -> Iterator[tuple[str, dict[str, object]]]:
 def test_without_a_configured_server_it_says_how_to_keep_one() -> None:
     finding = check_server()
     assert finding.mark == "note" and "os-train server start" in finding.text
+
+
+@pytest.fixture
+def kept(home: Path) -> Iterator[Callable[..., None]]:
+    """Has this process keep a server for the home, at a port."""
+    descriptor = server_lock()
+    assert descriptor is not None
+    yield lambda port, state="up": write_record(
+        ServerRecord(state=state, keeper=1, keeper_ticks=1, started=0.0, port=port)
+    )
+    os.close(descriptor)
+    assert check_server().mark == "note"  # the record of a keeper that ended counts for nothing
+
+
+def test_the_server_that_is_kept_for_this_home_is_asked_and_its_clock(answering, kept, monkeypatch) -> None:
+    url, how = answering
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "a:b")
+    kept(urlsplit(url).port)
+    assert check_server() == ok("server", f"{url} answers (kept by os-train server start)")
+    assert how["asked"][0] == ("/api/health", "Basic YTpi")
+    how["date"] = -90.0
+    assert "the server is -" in check_clock().text
+    kept(urlsplit(url).port, "starting")
+    assert check_server() == note("server", f"{url}, kept by os-train server start, is starting")
+
+
+def test_a_kept_server_that_does_not_answer_is_an_error_unless_another_is_configured(
+    answering, kept, monkeypatch
+) -> None:
+    kept(1)
+    assert check_server() == error(
+        "server",
+        "http://127.0.0.1:1/api does not answer: Connection refused (kept by os-train server start)",
+        "see os-train server status; os-train server stop, then start",
+    )
+    monkeypatch.setenv("PREFECT_API_URL", answering[0])
+    assert check_server() == ok("server", f"{answering[0]} answers")
+    monkeypatch.delenv("PREFECT_API_URL")
 
 
 def test_a_server_that_answers_is_well_and_is_given_the_key(answering, monkeypatch) -> None:
