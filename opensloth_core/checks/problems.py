@@ -35,12 +35,13 @@ class Examination:
         self.warnings: list[Finding] = []
 
     def try_(self, check: Callable[[], Found]) -> Found | None:
-        """What a check gives, None where it refuses."""
+        """What a check gives, None where it refuses, be it for several things at once."""
         try:
             return check()
         except OpenSlothError as err:
-            if str(err) not in map(str, self.problems):
-                self.problems.append(err)
+            for problem in err.problems if isinstance(err, SeveralProblems) else (err,):
+                if str(problem) not in map(str, self.problems):
+                    self.problems.append(problem)
             return None
 
     def warn(self, findings: Sequence[Finding]) -> None:

@@ -45,6 +45,19 @@ def test_data_missing_devices_wrong_and_output_taken_are_said_gc_paused(
     assert (str(again), len(again.problems)) == (str(caught.value), 4)
 
 
+def test_every_setting_that_cannot_take_effect_is_said(values: dict[str, Any], home: Path) -> None:
+    wrong = {
+        "method": "dpo",
+        "finetuning_type": "qlora",
+        "training": {"optimizer": "adamw_8bit", "eval_steps": 3},
+        "lora": {"lora_dropout": 0.1},
+        "dpo": {"label_smoothing": 0.1},
+    }
+    problems = [str(one).split()[0] for one in examine(OpenSlothConfig.of(values | wrong)).problems]
+    said = ["finetuning_type", "optimizer", "eval_steps", "lora_dropout", "label_smoothing"]
+    assert [problem for problem in problems if problem in said] == said
+
+
 def test_rewards_are_looked_for_even_where_there_is_no_data(values: dict[str, Any]) -> None:
     wrong = {"method": "grpo", "grpo": {"reward": ["maths"]}, "data": "nope.jsonl"}
     problems = [str(one) for one in examine(OpenSlothConfig.of(values | wrong)).problems]
