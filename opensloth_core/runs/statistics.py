@@ -136,37 +136,21 @@ def training_speed(events: Iterable[Event]) -> tuple[float | None, float]:
 
 
 def straggler_ratios(steps: dict[int, list[Event]]) -> dict[int, float]:
-    """How much longer than the median rank each rank had to work in a step: 1.1 keeps the others waiting.
+    """How much longer than the median rank each rank works in a step: 1.1 keeps the others waiting.
 
-    Ranks leave the all-reduce of a step together, so `step_seconds` T is the same on all of them, and what
-    a rank spent waiting for the others is nowhere recorded. Known of rank r are the tokens n_r it ran and
-    the seconds d_r it waited for its data, both its own. So its work is estimated as
-
-        w_r = d_r + c * n_r,    c = min over ranks of (T_r - d_r) / n_r
-
-    where c, seconds a token, is the largest for which every rank's work fits into its step: whoever works
-    longest fills the step. The ratio is the median over steps of w_r / (median over ranks of w). It
-    shows uneven data and slow reading. It cannot show a slow device, since c is taken to be the same on
-    all ranks, and says nothing where the work is not in the tokens, as when GRPO generates.
+    Ranks leave a step together, so `step_seconds` is the same on all of them; `own_seconds` are those without
+    waiting for the others. The ratio is the median over steps.
 
     Args:
         steps: step events by rank; steps that not every rank has are left out.
     """
     if len(steps) < 2:
         return {}
-    by_step = [{event["step"]: event for event in own} for own in steps.values()]
+    by_step = [{event["step"]: number(event, "own_seconds") for event in own} for own in steps.values()]
     ratios: dict[int, list[float]] = {rank: [] for rank in steps}
     for step in set.intersection(*(set(own) for own in by_step)):
-        at_once = [own[step] for own in by_step]
-        seconds = [number(event, "step_seconds") for event in at_once]
-        tokens = [number(event, "tokens") for event in at_once]
-        waits = [number(event, "data_wait_seconds") or 0.0 for event in at_once]
-        rooms = [(t - d) / n for t, n, d in zip(seconds, tokens, waits, strict=True) if t is not None and n]
-        if None in seconds or None in tokens or not rooms:
-            continue
-        per_token = max(0.0, min(rooms))
-        work = [d + per_token * (n or 0) for n, d in zip(tokens, waits, strict=True)]
-        if median(work) > 0:
+        work = [seconds for own in by_step if (seconds := own[step]) is not None]
+        if len(work) == len(steps) and median(work) > 0:
             for rank, own_work in zip(steps, work, strict=True):
                 ratios[rank].append(own_work / median(work))
     return {rank: median(own) for rank, own in ratios.items() if own}

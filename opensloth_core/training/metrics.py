@@ -9,7 +9,16 @@ from transformers import TrainerCallback
 from opensloth_core.training.job import RankJob
 
 SHARED = frozenset(
-    {"loss", "grad_norm", "learning_rate", "epoch", "data_wait_seconds", "tokens", "trained_tokens"}
+    {
+        "loss",
+        "grad_norm",
+        "learning_rate",
+        "epoch",
+        "data_wait_seconds",
+        "own_seconds",
+        "tokens",
+        "trained_tokens",
+    }
 )
 """What trainers of all methods log; the rest goes to a step's `metrics`."""
 
@@ -53,6 +62,7 @@ class StepEvents(TrainerCallback):
             step_seconds=seconds,
             memory_bytes=peak_memory_bytes(),
             data_wait_seconds=float(logs["data_wait_seconds"]),
+            own_seconds=float(logs["own_seconds"]),
             metrics={name: float(value) for name, value in logs.items() if name not in SHARED},
         )
 

@@ -1,6 +1,7 @@
 """What our trainers have in common: they run the plan, and nothing shuffles or shards it again."""
 
 import time
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from opensloth_core.training.checkpoint.trainer import CheckpointedTrainer
 from opensloth_core.training.feed import MicroBatches, MicroBatchLoader
 from opensloth_core.training.guard.finite import FiniteTrainer
 from opensloth_core.training.job import RankJob
+from opensloth_core.training.own_time import OwnTime
 
 
 class PlannedTrainer(CheckpointedTrainer, FiniteTrainer):
@@ -20,6 +22,11 @@ class PlannedTrainer(CheckpointedTrainer, FiniteTrainer):
 
     data_wait_seconds: float = 0.0
     """How long the last step waited for its data."""
+
+    @cached_property
+    def own_time(self) -> OwnTime:
+        """What this rank works in a step, from the first on."""
+        return OwnTime(self.model, self.job.on_gpu)  # type: ignore[attr-defined]
 
     def rows_per_micro_batch(self) -> int:
         """Rows of the dataset that a micro-batch reads."""
@@ -52,11 +59,20 @@ class PlannedTrainer(CheckpointedTrainer, FiniteTrainer):
         )
         return MicroBatchLoader(dataset, batches, self.collate, self.job.device)
 
+    def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
+        """What the trainer gives, the loss timed."""
+        found = super().compute_loss(*args, **kwargs)  # type: ignore[misc]
+        self.own_time.timed(found[0] if isinstance(found, tuple) else found)
+        return found
+
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        """Log a step, with the time it waited for its data."""
+        """Log a step, with the time it waited for its data and that of its own work, data included."""
         # Trainers take the whole plan for one epoch, and a resumed run for its beginning.
         self.state.epoch = self.epochs_done(self.state.global_step)
-        super().log({**logs, "data_wait_seconds": self.data_wait_seconds}, *args, **kwargs)
+        seconds = {"data_wait_seconds": self.data_wait_seconds}
+        if "loss" in logs:
+            seconds["own_seconds"] = self.own_time.taken() + self.data_wait_seconds
+        super().log({**logs, **seconds}, *args, **kwargs)
 
     def get_batch_samples(
         self, epoch_iterator: Any, num_batches: int, device: Any = None, *_: Any
@@ -65,6 +81,7 @@ class PlannedTrainer(CheckpointedTrainer, FiniteTrainer):
 
         The count comes from the plan, so no rank has to ask the others for theirs.
         """
+        self.own_time.taken()  # what came before the step is none of its work
         began = time.perf_counter()
         batches = [next(epoch_iterator) for _ in range(num_batches)]
         self.data_wait_seconds = time.perf_counter() - began

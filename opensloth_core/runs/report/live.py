@@ -54,7 +54,7 @@ class LiveRun:
         """A row a rank, by the titles of the columns."""
         ranks = rank_statistics(self._window)
         slowest = max((rank.straggler_ratio or 0.0 for rank in ranks), default=0.0)
-        tells_stragglers = self._method != "grpo" and slowest > 0
+        tells_stragglers = slowest > 0
         steps = {event["rank"]: event["step"] for event in self._window}
         rows = []
         for rank in ranks:

@@ -77,7 +77,7 @@ def rank_lines(record: RunRecord) -> list[str]:
     ranks = rank_statistics(record.events)
     if not ranks:
         return []
-    tells_stragglers = record.method != "grpo" and any(rank.straggler_ratio is not None for rank in ranks)
+    tells_stragglers = any(rank.straggler_ratio is not None for rank in ranks)
     rows = [_rank(record, rank)[: None if tells_stragglers else -1] for rank in ranks]
     head = ("rank", "device", "steps", "tokens/s", "time a step", "peak memory", "waited for data", "work")
     lines = table(head[: len(rows[0])], rows, right=range(2, len(rows[0])))
@@ -90,8 +90,8 @@ def rank_lines(record: RunRecord) -> list[str]:
     if tells_stragglers:
         lines += [
             "",
-            "Work is a rank's share of tokens and of waiting for its data over that of the median rank; "
-            "above 1 the others wait for it. It assumes devices that are equally fast.",
+            "Work is a rank's time in a step, without waiting for the others, over that of the median rank; "
+            "above 1 the others wait for it.",
         ]
     return lines
 

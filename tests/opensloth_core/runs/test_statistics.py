@@ -117,35 +117,27 @@ def test_what_an_old_log_does_not_say_is_none() -> None:
     assert rank_statistics([]) == []
 
 
-def test_who_has_more_tokens_works_longer() -> None:
-    # Both steps take 2 s: 200 tokens fill them, so 100 tokens are 1 s of work; the median rank works 1.5 s.
-    steps = {rank: [step(1, rank, tokens=100 * (rank + 1), step_seconds=2.0)] for rank in (0, 1)}
-    assert straggler_ratios(steps) == pytest.approx({0: 1 / 1.5, 1: 2 / 1.5})
+def worked(*seconds: float, number: int = 1) -> list[dict[str, Any]]:
+    """A step of several ranks, with the seconds that each worked."""
+    return [step(number, rank, own_seconds=own, step_seconds=9.0) for rank, own in enumerate(seconds)]
 
 
-def test_who_waits_for_data_keeps_the_others_waiting() -> None:
-    # Rank 2 waits 1 s for data and computes 1 s; so the same tokens are 1 s of work for the others.
-    waits = {0: 0.0, 1: 0.0, 2: 1.0}
-    steps = {
-        rank: [step(1, rank, tokens=100, step_seconds=2.0, data_wait_seconds=wait)]
-        for rank, wait in waits.items()
-    }
-    assert straggler_ratios(steps) == pytest.approx({0: 1.0, 1: 1.0, 2: 2.0})
+def test_who_works_longer_than_the_median_rank_keeps_the_others_waiting() -> None:
+    events = [*worked(1.0, 4.0, 1.0), *worked(2.0, 6.0, 2.0, number=2), *worked(1.0, 9.0, 1.0, number=3)]
+    assert [rank.straggler_ratio for rank in rank_statistics(events)] == [1.0, 4.0, 1.0]
 
 
 def test_a_step_that_not_every_rank_has_reported_says_nothing_of_stragglers() -> None:
-    both = [step(1, rank, tokens=100, step_seconds=1.0) for rank in (0, 1)]
-    alone = step(2, tokens=900, step_seconds=1.0)
-    ratios = [rank.straggler_ratio for rank in rank_statistics([*both, alone])]
-    assert ratios == [1.0, 1.0]
+    events = [*worked(1.0, 1.0), *worked(9.0, number=2), *worked(9.0, number=3), step(3, 1)]
+    assert [rank.straggler_ratio for rank in rank_statistics(events)] == [1.0, 1.0]
 
 
 def test_a_single_rank_has_nobody_to_keep_waiting() -> None:
-    assert rank_statistics(timed({1: 1.0, 2: 1.0}))[0].straggler_ratio is None
+    assert rank_statistics(worked(1.0))[0].straggler_ratio is None
 
 
-def test_ranks_without_any_tokens_are_no_stragglers() -> None:
-    steps = {rank: [step(1, rank, tokens=0, step_seconds=1.0)] for rank in (0, 1)}
+def test_ranks_without_any_work_are_no_stragglers() -> None:
+    steps = {rank: [step(1, rank, own_seconds=0.0)] for rank in (0, 1)}
     assert straggler_ratios(steps) == {}
 
 

@@ -64,6 +64,7 @@ def step(seconds: float, rank: int, number: int, loss: float, **fields: Any) -> 
         "step_seconds": 2.0,
         "memory_bytes": 3_000_000_000 + 100_000_000 * number,
         "data_wait_seconds": 0.0,
+        "own_seconds": 0.5 * (rank + 1),
         "metrics": {"rewards/margins": 0.1 * number, "rewards/accuracies": 0.5 + 0.05 * number},
     }
     return at(seconds, "step", **(given | fields))

@@ -100,6 +100,10 @@ def test_a_run_with_fewer_held_out_prompts_than_ranks_is_evaluated(
     steps = [event for event in log if event["kind"] == "step"]
     # Each completion is in them, and each prompt as often as it was completed.
     assert all(event["tokens"] >= 2 * 2 * (1 + 1) for event in steps)
+    assert all(0 < event["own_seconds"] < event["step_seconds"] for event in steps)
+    for number in (1, 2):
+        both = [event for event in steps if event["step"] == number]
+        assert max(e["own_seconds"] for e in both) > both[0]["metrics"]["seconds/generate"]  # of the slowest
     speed, seconds = training_speed(log)
     assert result["seconds"] == seconds
     assert result["tokens_per_second"] == pytest.approx(speed, rel=0.3)  # a rank's last step may come later
