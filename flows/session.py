@@ -5,8 +5,10 @@ the user made stays as it is.
 """
 
 import asyncio
+import logging
 import os
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -19,7 +21,7 @@ from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.doctor.server import examine_server, server_url
 from opensloth_core.errors import TrainingError
 from opensloth_core.launch.gc_pause import gc_paused
-from opensloth_core.runs.abandoned import how_ended
+from opensloth_core.runs.abandoned import Ended, how_ended
 from opensloth_core.runs.directory import RunDirectory
 from opensloth_core.runs.events import EventLog
 
@@ -29,6 +31,8 @@ DEFAULTS = {
     # A cold server took 22-27 s on two cores, beyond Prefect's own limit of 20; four at once on busy ones
     # took 125.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
+    # Of a server that is gone, one line of ours says so.
+    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
     # What a person sees comes from the run's event log; Prefect's log lines go to its server only.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
@@ -71,6 +75,8 @@ def set_defaults() -> None:
     """Put our settings for Prefect into the environment; call it before Prefect is imported."""
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+    # Prefect prints what it cannot log to its server, as the standard library does what it cannot log at all.
+    logging.raiseExceptions = False
 
 
 def _run(load: Callable[[], Flow], run_dir: Path) -> None:
@@ -120,7 +126,8 @@ class _FlowThread(threading.Thread):
         self._loop.call_soon_threadsafe(self._task.cancel)
 
     async def _on_a_server(self) -> None:
-        events = RunDirectory(self._run_dir).events
+        run = RunDirectory(self._run_dir)
+        events = run.events
         address, server = server_url() or _kept_server(events), None
         if address is None:
             # It starts while Prefect is imported here.
@@ -139,41 +146,59 @@ class _FlowThread(threading.Thread):
             if server is not None:
                 server.stop()
             with temporary_settings({PREFECT_API_URL: address}):
-                await self._as_recorded(flow, address)
+                await _as_recorded(flow, run, address)
             return
         events.message(
             "no Prefect server is up, so this run has one of its own while it lasts; "
             "to keep one, with a web page of all runs: os-train server start"
         )
+        from tasks.server_gone import expect_it_back
+
+        expect_it_back()
         async with own_server(events, server) as address:
             with temporary_settings({PREFECT_API_URL: address}):
-                await self._as_recorded(flow, address)
+                await _as_recorded(flow, run, address)
 
-    async def _as_recorded(self, flow: Flow, address: str) -> None:
-        """Run the flow. How it ended is the record's to say where Prefect's server does not answer."""
-        import httpx
 
+async def _as_recorded(flow: Flow, run: RunDirectory, address: str) -> None:
+    """Run the flow. How it ended is the record's to say where Prefect's server does not answer."""
+    import httpx
+
+    from tasks.server_gone import ServerGone, unless_gone
+
+    began = time.time()
+
+    def end_of_this() -> Ended | None:
+        end = how_ended(run)
+        return end if end is not None and end.time >= began else None
+
+    running = asyncio.ensure_future(flow())
+    try:
         try:
-            await flow()
-        except (httpx.HTTPError, RuntimeError) as err:
-            if isinstance(err, RuntimeError) and not str(err).startswith(_REFUSALS):
-                raise
-            run = RunDirectory(self._run_dir)
-            end = how_ended(run)
-            reason = f"Prefect's server {address} does not answer ({type(err).__name__}: {err})"
-            if end is None or end.state == "crashed":
-                finding = await asyncio.to_thread(examine_server, address)
-                if finding.mark == "error":
-                    message = f"Prefect's server {finding.text}; {finding.remedy}, and run again"
-                else:
-                    message = f"{reason}; run again, or unset PREFECT_API_URL"
-                run.events.state("failed", message)
-                raise TrainingError(message) from err
-            if end.state != "completed":
-                raise TrainingError(end.message or f"the run was {end.state}") from err
-            run.events.message(
-                f"{reason}: its page shows the end of this run once another one has started", "warning"
-            )
+            await unless_gone(running, lambda: end_of_this() is not None)
+        except asyncio.CancelledError:
+            running.cancel()
+            await unless_gone(running, lambda: end_of_this() is not None)
+            raise
+    except (httpx.HTTPError, RuntimeError, ServerGone) as err:
+        if isinstance(err, RuntimeError) and not str(err).startswith(_REFUSALS):
+            raise
+        end = end_of_this()
+        why = "" if isinstance(err, ServerGone) else f" ({type(err).__name__}: {err})"
+        reason = f"Prefect's server {address} does not answer{why}"
+        if end is None or end.state == "crashed":
+            finding = await asyncio.to_thread(examine_server, address)
+            if finding.mark == "error":
+                message = f"Prefect's server {finding.text}; {finding.remedy}, and run again"
+            else:
+                message = f"{reason}; run again, or unset PREFECT_API_URL"
+            run.events.state("failed", message)
+            raise TrainingError(message) from err
+        if end.state != "completed":
+            raise TrainingError(end.message or f"the run was {end.state}") from err
+        run.events.message(
+            f"{reason}: its page shows the end of this run once another one has started", "warning"
+        )
 
 
 def _kept_server(events: EventLog) -> str | None:

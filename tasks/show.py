@@ -29,8 +29,7 @@ async def show_in_time(what: str, work: Coroutine[Any, Any, object], seconds: fl
     A server that did not answer in time is left alone for a while, so that a run's end does not wait for it
     once for every artifact.
     """
-    global _left_alone_until
-    if time.monotonic() < _left_alone_until:
+    if is_left_alone():
         work.close()
         return
     showing = asyncio.create_task(work)
@@ -39,10 +38,21 @@ async def show_in_time(what: str, work: Coroutine[Any, Any, object], seconds: fl
     finally:
         showing.cancel()
     if not showing.done():
-        _left_alone_until = time.monotonic() + LEFT_ALONE_SECONDS
+        leave_alone()
         get_run_logger().warning("%s cannot be shown within %g s", what, seconds)
     elif error := showing.exception():
         get_run_logger().warning("%s cannot be shown: %s: %s", what, type(error).__name__, error)
+
+
+def leave_alone() -> None:
+    """Ask nothing of the server for a while, which did not answer in time."""
+    global _left_alone_until
+    _left_alone_until = time.monotonic() + LEFT_ALONE_SECONDS
+
+
+def is_left_alone() -> bool:
+    """Whether the server did not answer a short while ago."""
+    return time.monotonic() < _left_alone_until
 
 
 class Shown:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,8 @@ from opensloth_core.runs.directory import RunDirectory
 from tasks.failed import failed
 from tasks.limited_lines import limited
 from tasks.run_logger import subflow_line_logger
-from tasks.show import SHOW_SECONDS
+from tasks.server_gone import ServerGone, unless_gone
+from tasks.show import SHOW_SECONDS, is_left_alone
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,10 @@ class _Outcome:
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     is_done: bool = False
     failure: OpenSlothError | asyncio.CancelledError | None = None
+
+    def is_only_told(self) -> bool:
+        """Whether there is no process, not yet or not any more."""
+        return not self.begun.is_set() or self.is_done or self.failure is not None
 
 
 _outcome: ContextVar[_Outcome] = ContextVar("outcome")
@@ -56,7 +62,8 @@ async def train_rank(run_dir: Path, rank: int, device: str) -> State | None:
 async def train_rank_whoever_watches(run_dir: Path, rank: int, device: str) -> None:
     """Run one rank as a subflow, or without one where Prefect's server does not answer.
 
-    How a rank ends is told by its process alone: the server may be gone by then.
+    How a rank ends is told by its process alone: the server may be gone by then. A rank that is started while
+    it does not answer waits for that once, and the ranks after it do not.
 
     Raises:
         ProcessFailed: the process ended before its work was done.
@@ -64,6 +71,9 @@ async def train_rank_whoever_watches(run_dir: Path, rank: int, device: str) -> N
     outcome = _Outcome()
     token = _outcome.set(outcome)
     try:
+        if is_left_alone():
+            await _run(run_dir, rank, lambda line: None)
+            return
         await _begun_before_it_is_cancelled(asyncio.ensure_future(train_rank(run_dir, rank, device)), outcome)
     except OpenSlothError:
         raise
@@ -85,7 +95,7 @@ async def _begun_before_it_is_cancelled(subflow: "asyncio.Future[Any]", outcome:
     Cut off while Prefect's server makes its run, it would stay Pending there, and nobody would know of it.
     """
     try:
-        await asyncio.shield(subflow)
+        await unless_gone(subflow, outcome.is_only_told)
     except asyncio.CancelledError:
         if subflow.done():
             raise
@@ -95,7 +105,8 @@ async def _begun_before_it_is_cancelled(subflow: "asyncio.Future[Any]", outcome:
         finally:
             begun.cancel()
             subflow.cancel()
-        await subflow  # which may have failed by itself, perhaps as the first
+        with suppress(ServerGone):
+            await unless_gone(subflow, outcome.is_only_told)  # it may have failed by itself, and first
         raise
 
 
