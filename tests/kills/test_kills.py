@@ -1,4 +1,4 @@
-"""Eight cells of the matrix, on real processes; `python -m tests.kills.matrix` plays all."""
+"""Nine cells of the matrix, on real processes; `python -m tests.kills.matrix` plays all."""
 
 import re
 import subprocess
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from opensloth_core.runs.events import read_events
+from tests.kills.by_worker import play_by_worker
 from tests.kills.cells import Cell
 from tests.kills.matrix import undisturbed
 from tests.kills.play import Outcome, digest, play
@@ -69,6 +70,14 @@ def test_a_kill_before_training_leaves_no_process_and_one_word_on_how_it_ended(
 def test_sigterm_to_every_process_of_a_run_with_its_own_server_cancels_it(folder: Path) -> None:
     stage = Stage(folder)
     outcome = play(Cell.named("all-term-preparing"), stage, None, None)
+    assert not outcome.wrong, shown(stage, outcome)
+
+
+def test_a_worker_that_is_told_to_end_leaves_no_process_and_its_run_is_marked_by_the_next_start(
+    folder: Path, api_url: str
+) -> None:
+    stage = Stage(folder, api_url, folder / "prefect")
+    outcome = play_by_worker(Cell.named("worker-term-preparing"), stage, None, 0)
     assert not outcome.wrong, shown(stage, outcome)
 
 
