@@ -84,8 +84,15 @@ def last_state(run: RunDirectory) -> str | None:
 
 
 def trains(run: RunDirectory) -> bool:
-    """Whether a run trains a model, rather than prepare data alone."""
-    return "finetuning_type" in json.loads(run.config_path.read_text())
+    """Whether a run trains a model, rather than prepare data alone.
+
+    Raises:
+        ConfigError: its record is damaged.
+    """
+    try:
+        return "finetuning_type" in json.loads(run.config_path.read_text())
+    except ValueError as err:
+        raise ConfigError(f"{run.config_path}: cannot be read: {err}") from err
 
 
 def _is_unfinished(run: RunDirectory, config: OpenSlothConfig) -> bool:

@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
+from opensloth_core.expanded import expanded
+
 
 def home_dir() -> Path:
     """`$OPENSLOTH_HOME`, or `~/.opensloth` where it is not set."""
-    return Path(os.environ.get("OPENSLOTH_HOME") or Path.home() / ".opensloth").absolute()
+    return expanded(os.environ.get("OPENSLOTH_HOME") or "~/.opensloth").absolute()

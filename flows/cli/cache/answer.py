@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
+from flows.cli.json_view import refused_as_json
 from flows.cli.run import INTERRUPTED, TERMINATED, Terminated, signals_as_interrupts
 from opensloth_core.errors import OpenSlothError
 
@@ -13,11 +14,12 @@ _NARROWEST = 60
 _ELLIPSIS = "…"
 
 
-def answered(command: str, work: Callable[[], int]) -> int:
+def answered(command: str, work: Callable[[], int], as_json: bool = False) -> int:
     """Do a command's work and give its exit code.
 
     Args:
         command: who speaks in error messages.
+        as_json: say what is wrong as JSON, see `json_view`.
     """
     try:
         with signals_as_interrupts(signal.SIGTERM):
@@ -25,11 +27,11 @@ def answered(command: str, work: Callable[[], int]) -> int:
             sys.stdout.flush()
             return code
     except OpenSlothError as err:
-        return _said(command, str(err), err.exit_code)
+        return _said(command, str(err), err.exit_code, as_json)
     except Terminated:
-        return _said(command, "terminated", TERMINATED)
+        return _said(command, "terminated", TERMINATED, as_json)
     except KeyboardInterrupt:
-        return _said(command, "interrupted", INTERRUPTED)
+        return _said(command, "interrupted", INTERRUPTED, as_json)
     except BrokenPipeError:
         # Whoever reads has seen enough; Python would complain when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -73,6 +75,8 @@ def _cells(row: Sequence[str], widths: Sequence[int], to_the_right: Sequence[int
     ]
 
 
-def _said(command: str, message: str, exit_code: int) -> int:
+def _said(command: str, message: str, exit_code: int, as_json: bool) -> int:
+    if as_json:
+        return refused_as_json(command, message, exit_code)
     print(f"{command}: {message}", file=sys.stderr)
     return exit_code

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
+from flows.cli.shown import OutputSettings
 from opensloth_core.config.base import Settings
 
 State = Literal[
@@ -100,8 +101,8 @@ class CompareSettings(Settings):
     """Print JSON."""
 
 
-class ResumeRunSettings(Settings):
-    """Which run goes on."""
+class ResumeRunSettings(OutputSettings):
+    """Which run goes on, and how it is shown."""
 
     run: str = Field(min_length=1)
     """A run: its name, how it begins, the four characters at its end, its folder, or "last"."""
@@ -110,8 +111,8 @@ class ResumeRunSettings(Settings):
     """Resume although data, model, GPUs or settings are not what they were."""
 
 
-class ReproSettings(Settings):
-    """Which run is repeated."""
+class ReproSettings(OutputSettings):
+    """Which run is repeated, and how it is shown."""
 
     run: str = Field(min_length=1)
     """A run: its name, how it begins, the four characters at its end, its folder, or "last"."""

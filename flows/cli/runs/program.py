@@ -1,5 +1,8 @@
 """The commands of `os-train runs`; what they do is imported only once one of them is called."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from flows.cli.command import Command, Program
 from flows.cli.runs.arguments import (
     CompareSettings,
@@ -11,6 +14,8 @@ from flows.cli.runs.arguments import (
     ShowSettings,
     WaitSettings,
 )
+from flows.cli.shown import SHOWN_FLAGS, Shown, split_shown
+from opensloth_core.errors import ConfigError
 
 JSON_FLAG = {"as_json": ("--json",)}
 
@@ -51,16 +56,31 @@ def _compare(settings: CompareSettings) -> int:
     return run_compare(settings.runs, settings.html, settings.svg, settings.as_json)
 
 
-def _resume(settings: ResumeRunSettings) -> int:
+def _resume(asked: tuple[ResumeRunSettings, Shown]) -> int:
     from flows.cli.runs.resume import run_resume
 
-    return run_resume(settings.run, settings.allow_drift)
+    settings, shown = asked
+    return run_resume(settings.run, settings.allow_drift, shown)
 
 
-def _repro(settings: ReproSettings) -> int:
+def _repro(asked: tuple[ReproSettings, Shown]) -> int:
     from flows.cli.runs.repro import run_repro
 
-    return run_repro(settings.run, settings.dry_run)
+    settings, shown = asked
+    return run_repro(settings.run, settings.dry_run, shown)
+
+
+def _resume_settings(given: Mapping[str, Any]) -> tuple[ResumeRunSettings, Shown]:
+    shown, rest = split_shown(given)
+    return ResumeRunSettings.of(rest), shown
+
+
+def _repro_settings(given: Mapping[str, Any]) -> tuple[ReproSettings, Shown]:
+    shown, rest = split_shown(given)
+    settings = ReproSettings.of(rest)
+    if settings.dry_run and (shown.quiet or shown.verbose):
+        raise ConfigError(f"dry_run: says what differs, and runs nothing; drop {shown.flags[0]}")
+    return settings, shown
 
 
 LS = Command(
@@ -158,9 +178,10 @@ RESUME = Command(
     description="Does what the training command does with --resume RUN: all settings are that run's.",
     examples=("os-train runs resume last",),
     settings=ResumeRunSettings,
-    configure=ResumeRunSettings.of,
+    configure=_resume_settings,
     run=_resume,
     positional="run",
+    also=SHOWN_FLAGS,
 )
 
 REPRO = Command(
@@ -173,9 +194,10 @@ REPRO = Command(
     ),
     examples=("os-train repro last --dry-run", "os-train repro a1b2"),
     settings=ReproSettings,
-    configure=ReproSettings.of,
+    configure=_repro_settings,
     run=_repro,
     positional="run",
+    also=SHOWN_FLAGS,
 )
 
 RUNS = Program(

@@ -1,10 +1,13 @@
 """`os-train repro`."""
 
+import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from flows.cli.cache.answer import answered
 from flows.cli.runs.words import brief_loss
+from flows.cli.shown import Shown
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError
 from opensloth_core.runs.directory import RunDirectory
@@ -16,26 +19,30 @@ from opensloth_core.runs.repeat import differences, repetition
 _COMMAND = "os-train repro"
 
 
-def run_repro(which: str, dry_run: bool) -> int:
+def run_repro(which: str, dry_run: bool, shown: Shown) -> int:
     """Say what differs, run it again, and give the exit code."""
-    return answered(_COMMAND, lambda: _repro(which, dry_run))
+    return answered(_COMMAND, lambda: _repro(which, dry_run, shown), shown.as_json)
 
 
-def _repro(which: str, dry_run: bool) -> int:
+def _repro(which: str, dry_run: bool, shown: Shown) -> int:
     earlier = named_run(which)
     if is_running(earlier):
         raise ConfigError(f"{earlier.path.name}: is still running; wait for it: os-train runs wait {which}")
     wanted = repetition(earlier)
     differing = _differences(earlier, wanted.config)
-    out = sys.stdout if dry_run else sys.stderr
-    print(f"{'would repeat' if dry_run else 'repeating'} {earlier.path.name}", file=out)
-    for line in (*differing, *(f"left out: {text}" for text in wanted.left_out)):
-        print(f"- {line}", file=out)
-    if not differing:
-        print("versions, devices, data and model are as they were", file=out)
-    if dry_run:
+    if dry_run and shown.as_json:
+        told = {"run": earlier.path.name, "differs": differing, "left_out": wanted.left_out}
+        print(json.dumps(told, indent=2))
         return 0
-    return _run(earlier, wanted.config, differing)
+    lines = [
+        f"{'would repeat' if dry_run else 'repeating'} {earlier.path.name}",
+        *(f"- {text}" for text in differing),
+        *(f"- left out: {text}" for text in wanted.left_out),
+        *([] if differing else ["versions, devices, data and model are as they were"]),
+    ]
+    if not shown.quiet:
+        print(*lines, sep="\n", file=sys.stdout if dry_run else sys.stderr)
+    return 0 if dry_run else _run(earlier, wanted.config, differing, shown)
 
 
 def _differences(earlier: RunDirectory, config: OpenSlothConfig) -> list[str]:
@@ -48,7 +55,7 @@ def _differences(earlier: RunDirectory, config: OpenSlothConfig) -> list[str]:
     return differences(earlier, checked.start.launch(checked.devices, key.digest), key.parts)
 
 
-def _run(earlier: RunDirectory, config: OpenSlothConfig, differing: Sequence[str]) -> int:
+def _run(earlier: RunDirectory, config: OpenSlothConfig, differing: Sequence[str], shown: Shown) -> int:
     from flows.cli.finetune import finetune_job
     from flows.cli.run import run_job
     from flows.cli.summary import summary as result_summary
@@ -62,11 +69,11 @@ def _run(earlier: RunDirectory, config: OpenSlothConfig, differing: Sequence[str
         return run
 
     def conclude(run: RunDirectory) -> int:
-        print(result_summary(run.path, read_events(run.events_path)))
-        print(_compared(earlier, run))
+        job.concluded(f"{result_summary(run.path, read_events(run.events_path))}\n{_compared(earlier, run)}")
         return 0
 
-    return run_job(finetune_job(config.method), config, conclude, opened)
+    job = replace(finetune_job(config.method), shown=shown)
+    return run_job(job, config, conclude, opened)
 
 
 def _compared(earlier: RunDirectory, run: RunDirectory) -> str:

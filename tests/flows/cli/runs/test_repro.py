@@ -118,6 +118,28 @@ def test_missing_data_is_one_line(ran, typed, data) -> None:
     assert len(list(ran.path.parent.iterdir())) == 1
 
 
+@pytest.mark.parametrize("command", ["repro", "runs resume"])
+def test_a_run_that_goes_on_or_is_repeated_is_shown_as_others_are(command, ran, typed, data) -> None:
+    ran.events.state("failed")
+    data.unlink()
+    code, out, err = typed(f"os-train {command} last --json")
+    said = [json.loads(line) for line in out.splitlines()]
+    assert [(one["kind"], one.get("exit_code")) for one in said] == [("error", None), ("end", 2)]
+    assert str(data) in said[0]["text"] and code == 2
+    assert err in ("", f"going on with {ran.path.name}\n")
+    assert str(data) in typed(f"os-train {command} last -q")[2].splitlines()[0]
+    assert "--quiet and --verbose: give one of the two" in typed(f"os-train {command} last -q -v")[2]
+
+
+def test_what_differs_is_told_as_json_too(ran, typed) -> None:
+    code, out, _ = typed("os-train repro last --dry-run --json")
+    assert (code, json.loads(out)) == (0, {"run": ran.path.name, "differs": [], "left_out": []})
+    assert (
+        "--dry-run: says what differs, and runs nothing; drop --quiet"
+        in typed("os-train repro last --dry-run -q")[2]
+    )
+
+
 def test_a_repetition_has_the_devices_and_batches_that_the_run_came_to(write_run) -> None:
     run = write_run(gpus="auto", output="/out")
     run.events.write("batch", batch_size=4, gradient_accumulation_steps=3, gradient_checkpointing=False)
