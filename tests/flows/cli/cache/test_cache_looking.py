@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from flows.cli.flags import long_form
 from flows.cli.main import main
 from flows.cli.os_train import OS_TRAIN
 from opensloth_core.api import PreparedData
@@ -31,8 +32,10 @@ def answer(capsys: pytest.CaptureFixture[str], *words: object, code: int = 0) ->
     return json.loads(capsys.readouterr().out)
 
 
-def explain(data: Path, model: Path, *words: object) -> tuple[object, ...]:
-    return ("explain", "sft", data, "--model", model, "--max-seq-length", 192, "--gpus", 1, *words)
+def explain(data: Path, model: Path, **settings: object) -> tuple[object, ...]:
+    given = {"max_seq_length": 192, "gpus": 1, **settings}
+    flags = (word for name, value in given.items() for word in (long_form(name), value))
+    return ("explain", "sft", data, "--model", model, *flags)
 
 
 def test_ls_of_an_empty_store_says_so(home: Path, capsys) -> None:
@@ -102,7 +105,7 @@ def test_an_unknown_key_is_one_line(prepared: PreparedData, capsys) -> None:
 
 
 def test_explain_says_hit(prepared: PreparedData, data: Path, tiny_model_dir: Path, capsys) -> None:
-    assert cache(*explain(data, tiny_model_dir, "--lr", "1e-3")) == 0
+    assert cache(*explain(data, tiny_model_dir, lr="1e-3")) == 0
     out = capsys.readouterr().out
     assert out.startswith(f"Hit   {prepared.manifest.key[:8]}: colours for tiny-llama, made ")
     assert "GPU count 1" in out and "max_seq_length 192" in out
@@ -115,7 +118,7 @@ def test_explain_says_what_differs_and_ends_well_all_the_same(
 ) -> None:
     row = {"question": "And which?", "answer": "Red."}
     data.write_text(data.read_text() + "".join(json.dumps(row) + "\n" for _ in range(3)))
-    assert cache(*explain(data, tiny_model_dir, "--max-seq-length", 256)) == 0
+    assert cache(*explain(data, tiny_model_dir, max_seq_length=256)) == 0
     out = capsys.readouterr().out
     lines = [line.strip() for line in out.splitlines()]
     assert lines[0].startswith("Miss  ") and lines[0].endswith("is not in the store. The nearest is")
@@ -129,7 +132,7 @@ def test_explain_says_what_differs_and_ends_well_all_the_same(
 def test_explain_names_another_number_of_gpus(
     prepared: PreparedData, data: Path, tiny_model_dir: Path, two_cores: None, capsys
 ) -> None:
-    assert cache(*explain(data, tiny_model_dir, "--gpus", 2)) == 0
+    assert cache(*explain(data, tiny_model_dir, gpus=2)) == 0
     out = capsys.readouterr().out
     assert "- GPU count: 2, was 1 (tokens are reused)" in out
     assert "Tokens  all there: nothing is tokenized" in out
@@ -140,7 +143,7 @@ def test_explain_of_wrong_input_is_the_training_command_s_error(
 ) -> None:
     assert cache(*explain(Path("nothing.jsonl"), tiny_model_dir)) == 2
     assert capsys.readouterr().err == "os-train cache explain sft: nothing.jsonl: no such file\n"
-    assert cache(*explain(data, tiny_model_dir, "--gpus", 999)) == 2
+    assert cache(*explain(data, tiny_model_dir, gpus=999)) == 2
     assert capsys.readouterr().err.startswith("os-train cache explain sft: --gpus 999: ")
     assert not (home / "store").exists() or not catalog()
 
