@@ -25,7 +25,7 @@ def run_finetune(request: FinetuneRequest, afterwards: Callable[[RunDirectory], 
     Args:
         afterwards: called with a run that succeeded; gives the exit code then.
     """
-    job = replace(finetune_job(request.config.method), shown=request.shown)
+    job = replace(finetune_job(request.config.method), shown=request.shown, origins=request.origins)
     if request.remote:
         asked = Asked(request.config, request.resume, request.allow_drift, request.detach)
         return run_remote(job, asked)

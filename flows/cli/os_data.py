@@ -39,7 +39,7 @@ class InspectSettings(Settings):
 
 
 def _preview_settings(given: Mapping[str, Any]) -> PreviewSettings:
-    return preparation_config(given, PreviewSettings)
+    return preparation_config(given, PreviewSettings).config
 
 
 def _prepare(request: PrepareRequest) -> int:

@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 
 def run_prepare(request: PrepareRequest) -> int:
     """Prepare data before a person's eyes and return the exit code."""
+    job = replace(PREPARE_JOB, shown=request.shown, origins=request.origins)
     if request.remote:
-        asked = Asked(request.config, is_detached=request.detach)
-        return run_remote(PREPARE_JOB, asked)
-
-    job = replace(PREPARE_JOB, shown=request.shown)
+        return run_remote(job, Asked(request.config, is_detached=request.detach))
 
     def conclude(run: "RunDirectory") -> int:
         from opensloth_core.store.prepared import prepared_dir

@@ -1,7 +1,7 @@
 """What a training command asks for: a configuration, and whether an earlier run goes on with it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from flows.cli.plan.asked import DryRunSettings, split_dry_run
@@ -9,6 +9,7 @@ from flows.cli.settings import SourceSettings, preparation_config, training_conf
 from flows.cli.shown import DEFAULT, Shown, split_shown
 from opensloth_core.config.base import Settings
 from opensloth_core.config.data import DatasetPrepConfig
+from opensloth_core.config.nest import Names
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError
 
@@ -76,6 +77,9 @@ class FinetuneRequest:
     note: str | None = None
     """What its record has to say of how the configuration came about."""
 
+    origins: Mapping[Names, str] = field(default_factory=dict)
+    """Where settings came from, see `Configured`."""
+
 
 @dataclass(frozen=True)
 class PrepareRequest:
@@ -86,6 +90,9 @@ class PrepareRequest:
     detach: bool = False
     shown: Shown = DEFAULT
 
+    origins: Mapping[Names, str] = field(default_factory=dict)
+    """Where settings came from, see `Configured`."""
+
 
 def prepare_request(given: Mapping[str, Any]) -> PrepareRequest:
     """The request of a command line of `os-data`.
@@ -95,8 +102,8 @@ def prepare_request(given: Mapping[str, Any]) -> PrepareRequest:
     """
     shown, given = split_shown(given)
     remote, flags = _remote(given, shown)
-    config = preparation_config(flags, DatasetPrepConfig)
-    return PrepareRequest(config, remote.remote, remote.detach, shown)
+    asked = preparation_config(flags, DatasetPrepConfig)
+    return PrepareRequest(asked.config, remote.remote, remote.detach, shown, asked.origins)
 
 
 def finetune_request(given: Mapping[str, Any], method: str) -> FinetuneRequest:
@@ -123,9 +130,9 @@ def finetune_request(given: Mapping[str, Any], method: str) -> FinetuneRequest:
         assert run is not None, "a named run is found, or refused"
         earlier = run.config().model_dump(exclude_unset=True)
     sources, note = _with_preset(flags, method, driving, remote)
-    config = training_config(flags, method, earlier, sources)
+    asked = training_config(flags, method, earlier, sources)
     return FinetuneRequest(
-        config=config,
+        config=asked.config,
         resume=driving.resume,
         allow_drift=driving.allow_drift,
         remote=remote.remote,
@@ -135,6 +142,7 @@ def finetune_request(given: Mapping[str, Any], method: str) -> FinetuneRequest:
         tmux=tmux.tmux,
         attach=tmux.attach,
         note=note,
+        origins=asked.origins,
     )
 
 
@@ -149,7 +157,7 @@ def _with_preset(
     from opensloth_core.presets.auto import choose_preset
 
     without = sources.model_copy(update={"preset": None})
-    choice = choose_preset(training_config(flags, method, sources=without))
+    choice = choose_preset(training_config(flags, method, sources=without).config)
     return sources.model_copy(update={"preset": choice.preset}), choice.text
 
 

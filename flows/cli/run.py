@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from flows.cli.settings import in_flags
 from flows.cli.shown import DEFAULT, Shown
 from flows.cli.tell import tell
 from opensloth_core.config.data import DatasetPrepConfig
+from opensloth_core.config.nest import Names
 from opensloth_core.errors import ConfigError, OpenSlothError
 
 if TYPE_CHECKING:
@@ -72,6 +73,9 @@ class Job(Generic[Config]):
     shown: Shown = DEFAULT
     """How it is shown."""
 
+    origins: Mapping[Names, str] = field(default_factory=dict)
+    """Where settings came from that are neither defaults nor flags, by their places."""
+
     since: float = field(default_factory=time.time)
     """When it began, in Unix seconds; what a run's log has from before is of earlier attempts."""
 
@@ -79,7 +83,7 @@ class Job(Generic[Config]):
         """Say what went wrong in one line and give its exit code."""
         message = str(err)
         if isinstance(err, ConfigError):
-            message = in_flags(err, self.command.settings, self.command.flags)
+            message = in_flags(err, self.command.settings, self.command.flags, self.origins)
         return self.said(message, err.exit_code)
 
     def said(self, message: str, exit_code: int) -> int:

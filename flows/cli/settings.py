@@ -3,8 +3,9 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -15,6 +16,7 @@ from opensloth_core.config.base import Place, Settings, describe
 from opensloth_core.config.builder import LayeredConfigError, TrainingConfigBuilder, with_origin
 from opensloth_core.config.data import DatasetPrepConfig
 from opensloth_core.config.layer import SourceError
+from opensloth_core.config.nest import Names
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.config.training import both_lengths
 from opensloth_core.errors import ConfigError, OpenSlothError
@@ -59,12 +61,22 @@ def layers(sources: SourceSettings) -> TrainingConfigBuilder:
     return builder.with_environment(os.environ)
 
 
+@dataclass(frozen=True)
+class Configured(Generic[Preparation]):
+    """A configuration, and where its settings came from."""
+
+    config: Preparation
+
+    origins: Mapping[Names, str]
+    """Of each setting that is neither a default nor a flag, by its place."""
+
+
 def training_config(
     given: Mapping[str, Any],
     method: str,
     earlier: Mapping[str, Any] | None = None,
     sources: SourceSettings | None = None,
-) -> OpenSlothConfig:
+) -> Configured[OpenSlothConfig]:
     """The run's configuration: defaults, over them preset, file, environment and the settings of an earlier
     run, and over all of them the flags.
 
@@ -79,35 +91,47 @@ def training_config(
         )
     if problem := both_lengths(given, lambda name: f"--{name.replace('_', '-')}"):
         raise UsageError(problem)
-    return builder.with_flags(earlier or {}).with_flags({**given, "method": method}).build()
+    builder.with_flags(earlier or {}).with_flags({**given, "method": method})
+    return Configured(builder.build(), builder.origins)
 
 
-def preparation_config(given: Mapping[str, Any], kind: type[Preparation]) -> Preparation:
+def preparation_config(given: Mapping[str, Any], kind: type[Preparation]) -> Configured[Preparation]:
     """Settings of a preparation: defaults, over them preset, file and environment, and over them the flags.
 
     Raises:
         ConfigError: a setting is missing or wrong; named by its place in the configuration.
     """
     sources, flags = split_sources(given)
-    return layers(sources).with_flags(flags).build_preparation(kind)
+    builder = layers(sources).with_flags(flags)
+    return Configured(builder.build_preparation(kind), builder.origins)
 
 
-def problem_text(err: OpenSlothError, model: type[Settings], flags: Sequence[Flag]) -> str:
-    """What is wrong, in flags where it is a setting."""
-    return in_flags(err, model, flags) if isinstance(err, ConfigError) else str(err)
+def problem_text(
+    err: OpenSlothError, model: type[Settings], flags: Sequence[Flag], origins: Mapping[Names, str]
+) -> str:
+    """What is wrong, in flags where it is a setting; see `in_flags`."""
+    return in_flags(err, model, flags, origins) if isinstance(err, ConfigError) else str(err)
 
 
-def in_flags(err: ConfigError, model: type[Settings], flags: Sequence[Flag]) -> str:
+def in_flags(
+    err: ConfigError,
+    model: type[Settings],
+    flags: Sequence[Flag],
+    origins: Mapping[Names, str] | None = None,
+) -> str:
     """The error's message as the user of a command line would put it: flags, no nested paths.
 
     A setting that came from elsewhere keeps its name and is followed by where it stands.
+
+    Args:
+        origins: where settings came from that are neither defaults nor flags, unless the error says so.
     """
+    origins = err.origins if isinstance(err, LayeredConfigError) else origins or {}
     if isinstance(err, SourceError):
         return str(err)
     if isinstance(err, SeveralProblems):
-        return listed([problem_text(problem, model, flags) for problem in err.problems])
+        return listed([problem_text(problem, model, flags, origins) for problem in err.problems])
     called = {flag.name: flag.called for flag in flags}
-    origins = err.origins if isinstance(err, LayeredConfigError) else {}
     # Spelt once in what was wrong about one setting, and once in the text of a rule about several.
     for place in origins:
         called[place[-1]] = with_origin(place, origins) or place[-1]

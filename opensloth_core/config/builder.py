@@ -144,11 +144,13 @@ class TrainingConfigBuilder:
             cause = err.__cause__
             if not isinstance(cause, ValidationError):
                 raise
-            origins = self._origins()
+            origins = self.origins
             message = describe(cause, kind, lambda place: with_origin(place, origins) or dotted(place))
             raise LayeredConfigError(message, origins) from cause
 
-    def _origins(self) -> dict[Names, str]:
+    @property
+    def origins(self) -> dict[Names, str]:
+        """Where each setting came from that is neither a default nor a flag, by its place."""
         found: dict[Names, str] = {}
         for layer in self._layers():
             for place in set(flat_names(OpenSlothConfig).values()):

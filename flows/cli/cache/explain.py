@@ -11,6 +11,7 @@ from typing import Any
 from flows.cli.cache.answer import answered, terminal_width
 from flows.cli.cache.words import ago
 from flows.cli.os_train import METHODS
+from flows.cli.request import FinetuneRequest
 from flows.cli.settings import in_flags
 from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.data.read.place import shown as shown_place
@@ -33,20 +34,20 @@ _SAYS_NOTHING = ("{}", "None", "none")
 """Values of parts that were not asked for."""
 
 
-def run_explain(config: OpenSlothConfig, as_json: bool) -> int:
+def run_explain(request: FinetuneRequest, as_json: bool) -> int:
     """Say what a training command would find and give the exit code: 0 for a hit and for a miss."""
-    command = f"os-train cache explain {config.method}"
-    return answered(command, lambda: _explain(config, as_json))
+    command = f"os-train cache explain {request.config.method}"
+    return answered(command, lambda: _explain(request, as_json))
 
 
-def _explain(config: OpenSlothConfig, as_json: bool) -> int:
+def _explain(request: FinetuneRequest, as_json: bool) -> int:
     from opensloth_core.preflight import refuse_impossible
 
-    command = METHODS[config.method]
+    config, command = request.config, METHODS[request.config.method]
     try:
         devices = refuse_impossible(config)
     except ConfigError as err:
-        raise ConfigError(in_flags(err, command.settings, command.flags)) from err
+        raise ConfigError(in_flags(err, command.settings, command.flags, request.origins)) from err
     explanation = explain(config.preparation, _tokenizer_dir(config), len(devices))
     shared = None if explanation.found else _shared(explanation.key.digest)
     if as_json:

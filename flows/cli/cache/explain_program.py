@@ -64,4 +64,4 @@ def _explain(asked: tuple[FinetuneRequest, bool]) -> int:
     from flows.cli.cache.explain import run_explain
 
     request, as_json = asked
-    return run_explain(request.config, as_json)
+    return run_explain(request, as_json)

@@ -29,7 +29,7 @@ def _plan(request: FinetuneRequest) -> int:
 
     command, shown = METHODS[request.config.method], request.plan or Shown()
     plan = make_plan(request.config)
-    problems = [problem_text(err, command.settings, command.flags) for err in plan.problems]
+    problems = [problem_text(err, command.settings, command.flags, request.origins) for err in plan.problems]
     if shown.as_json:
         print(json.dumps(record(plan, problems, request.note), indent=2))
     else:

@@ -127,6 +127,26 @@ def test_a_mistake_is_one_line_with_the_place_where_it_stands(
     assert MISTAKES[line, text] in err
 
 
+def test_what_does_not_fit_the_rest_is_refused_with_the_place_where_it_stands(
+    here: Path,
+    home: Path,
+    chat_data: Path,
+    tiny_model_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("run.yaml").write_text(f"data: {chat_data}\nmodel: {tiny_model_dir}\neval_steps: 3\n")
+    refused = "eval_steps (run.yaml:3) 3: no rows are held out to evaluate on; give --eval-size, such as 5%"
+    for words in (["sft"], ["plan", "sft"], ["cache", "explain", "sft"]):
+        assert main(OS_TRAIN, [*words, "--config", "run.yaml"]) == 2
+        assert refused in " ".join("".join(capsys.readouterr()).split()), words
+    assert main(OS_TRAIN, ["sft", "--config", "run.yaml", "--eval-steps", "4"]) == 2
+    assert capsys.readouterr().err.startswith("os-train: --eval-steps 4: no rows")
+    monkeypatch.setenv("OPENSLOTH_SET_DATA_OUTPUT", str(here))
+    assert main(OS_DATA, ["--config", "run.yaml"]) == 2
+    assert capsys.readouterr().err.startswith(f"os-data: data_output (OPENSLOTH_SET_DATA_OUTPUT) {here}: ")
+
+
 def test_variables_that_are_wrong_are_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
