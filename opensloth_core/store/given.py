@@ -3,6 +3,7 @@
 Only the manifest is read here, so that a command line can be checked without Arrow.
 """
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +111,8 @@ def prepared_folder(called: str) -> Path:
 def _of_run(run: RunDirectory) -> Path:
     if not run.launch_path.is_file():
         raise ConfigError(f"{run.path.name}: this run had no prepared data; give another, or a key")
-    return _store_dir() / run.launch().prepared_key
+    # No more of it is read than that, since other versions had other fields.
+    return _store_dir() / str(json.loads(run.launch_path.read_text())["prepared_key"])
 
 
 def _store_dir() -> Path:
