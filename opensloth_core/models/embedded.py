@@ -47,6 +47,15 @@ def embedded_target(home: Path) -> Path:
     return home / "models" / _MODEL_NAME
 
 
+def write_embedded_tokenizer(folder: Path) -> None:
+    """Write tokenizer and configuration of the embedded model as they would be built, without its weights.
+
+    Raises:
+        ConfigError: see `embedded_model_dir`.
+    """
+    _convert_gguf(_find_gguf(), folder, "--no-weights")
+
+
 def _find_gguf() -> Path:
     """Path of the weights file inside the installed package, whose code is never imported."""
     specs = {name: importlib.util.find_spec(name) for name in (_WEIGHTS_PACKAGE, _READER_PACKAGE)}
@@ -69,13 +78,13 @@ def _find_gguf() -> Path:
     return gguf_paths[0]
 
 
-def _convert_gguf(gguf_path: Path, target_dir: Path) -> None:
+def _convert_gguf(gguf_path: Path, target_dir: Path, *flags: str) -> None:
     """Convert in a process of its own: whoever asks for the model may not want torch in theirs.
 
     Raises:
         ModelError: The conversion failed; the message ends with its last line.
     """
-    command = [sys.executable, "-m", "opensloth_core.models.gguf", str(gguf_path), str(target_dir)]
+    command = [sys.executable, "-m", "opensloth_core.models.gguf", str(gguf_path), str(target_dir), *flags]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         last_line = (done.stderr.strip().splitlines() or ["no output"])[-1]

@@ -1,17 +1,23 @@
-"""Converts a GGUF file into a Hugging Face folder: `python -m opensloth_core.models.gguf FILE FOLDER`."""
+"""Converts a GGUF file into a Hugging Face folder: `python -m opensloth_core.models.gguf FILE FOLDER`.
+
+With `--no-weights` only its tokenizer and configuration.
+"""
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opensloth_core.models.byte_level import mend_byte_level
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 _TURN_END = "<|im_end|>"
 
 
-def convert_gguf(gguf_path: Path, target_dir: Path) -> None:
+def convert_gguf(gguf_path: Path, target_dir: Path, with_weights: bool = True) -> None:
     """Writes the GGUF file's model and tokenizer as a Hugging Face folder."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer
 
     source = {
         "pretrained_model_name_or_path": str(gguf_path.parent),
@@ -23,6 +29,18 @@ def convert_gguf(gguf_path: Path, target_dir: Path) -> None:
     tokenizer.pad_token = _TURN_END
     # The reader turns it on, and decoding a byte-level BPE would then lose spaces.
     tokenizer.clean_up_tokenization_spaces = False
+
+    if with_weights:
+        _write_model(source, tokenizer, target_dir)
+    else:
+        AutoConfig.from_pretrained(**source).save_pretrained(target_dir)
+    tokenizer.save_pretrained(target_dir)
+    mend_byte_level(target_dir)
+
+
+def _write_model(source: dict[str, str], tokenizer: "PreTrainedTokenizerBase", target_dir: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
 
     # The file's weights have 4 bits, so bfloat16 loses nothing that is there to lose, halves
     # what is read and hashed at each start, and is the fastest training dtype on CPUs that have
@@ -41,9 +59,7 @@ def convert_gguf(gguf_path: Path, target_dir: Path) -> None:
     model.generation_config.bos_token_id = tokenizer.bos_token_id
 
     model.save_pretrained(target_dir)
-    tokenizer.save_pretrained(target_dir)
-    mend_byte_level(target_dir)
 
 
 if __name__ == "__main__":
-    convert_gguf(Path(sys.argv[1]), Path(sys.argv[2]))
+    convert_gguf(Path(sys.argv[1]), Path(sys.argv[2]), with_weights="--no-weights" not in sys.argv[3:])

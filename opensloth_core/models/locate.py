@@ -11,6 +11,7 @@ from opensloth_core.hub import is_hub_known
 from opensloth_core.models.embedded import EMBEDDED, embedded_model_dir
 from opensloth_core.registry.current_link import resolved
 from opensloth_core.store.home import home_dir
+from opensloth_core.store.tokenizer_files import TOKENIZER_FILES
 
 
 def model_folder(model: str, say: Callable[[str], None] = lambda text: None, with_code: bool = False) -> Path:
@@ -71,6 +72,18 @@ def check_model(model: str) -> None:
         from huggingface_hub import hf_hub_download
 
         _from_hub(model, partial(hf_hub_download, model, "config.json"))
+
+
+def fetch_tokenizer_files(model: str) -> None:
+    """Have the configuration and the tokenizer of a hub model in the hub's cache, and no weights.
+
+    Raises:
+        ModelError: it cannot be reached.
+    """
+    from huggingface_hub import snapshot_download
+
+    wanted = ["config.json", *TOKENIZER_FILES, "additional_chat_templates/*"]
+    _from_hub(model, partial(snapshot_download, model, allow_patterns=wanted))
 
 
 def _hub_folder(model: str, say: Callable[[str], None], with_code: bool) -> Path:

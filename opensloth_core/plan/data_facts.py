@@ -65,6 +65,16 @@ class DataFacts:
     """Share of the rows of the sample that are longer than max_seq_length."""
 
 
+@dataclass(frozen=True)
+class RowCount:
+    """Rows of an input whose tokens are not known."""
+
+    rows: int
+    """All of them; estimated where they are more than were sampled."""
+
+    sampled_rows: int
+
+
 def counted_facts(manifest: PreparedManifest, folder: Path, config: OpenSlothConfig) -> DataFacts:
     """What the manifest of prepared data in a folder says."""
     ledger = manifest.ledger
@@ -98,7 +108,7 @@ def estimated_facts(files: Sequence[InputFile], config: OpenSlothConfig, model_d
     is_text = bool(chunks) and chunks[0].layout is not None and chunks[0].layout.shape is Shape.TEXT
     encoder = ChunkEncoder(load_setup(model_dir, config.train_on, chats=not is_text))
     encoded = [encoder.encode(chunk) for chunk in chunks]
-    num_sampled = sum(len(chunk.rows) for chunk in chunks)
+    num_sampled = sample.num_rows
     lengths_E = np.concatenate([np.empty(0, np.int32), *(_lengths(one, config.method) for one in encoded)])
     tokens_E = np.concatenate([np.empty(0, np.int32), *(one.lengths_E for one in encoded)])
     fits_E = lengths_E <= config.max_seq_length
@@ -107,7 +117,7 @@ def estimated_facts(files: Sequence[InputFile], config: OpenSlothConfig, model_d
     _refuse_unusable(config, sample, encoded, lengths_E, is_used_E)
     used_E = cut_E[is_used_E]
     trained = sum(int(one.trained_T.sum()) for one in encoded) / max(1, int(tokens_E.sum()))
-    rows = num_sampled if sample.is_whole else round(num_sampled / sample.share)
+    rows = sample.num_input_rows
     scale = _taken(config, rows) / max(1, num_sampled)
     units = _num_units(used_E, config) * scale
     return DataFacts(
@@ -123,6 +133,12 @@ def estimated_facts(files: Sequence[InputFile], config: OpenSlothConfig, model_d
     )
 
 
+def estimated_rows(files: Sequence[InputFile], config: OpenSlothConfig) -> RowCount:
+    """What a sample of the input says of its rows alone, which needs no tokenizer."""
+    sample = _Sample.of(files, config)
+    return RowCount(sample.num_input_rows, sample.num_rows)
+
+
 @dataclass(frozen=True)
 class _Sample:
     """Rows that were looked at."""
@@ -133,6 +149,14 @@ class _Sample:
 
     is_whole: bool
     """Whether it is the whole input."""
+
+    @property
+    def num_rows(self) -> int:
+        return sum(len(chunk.rows) for chunk in self.chunks)
+
+    @property
+    def num_input_rows(self) -> int:
+        return self.num_rows if self.is_whole else round(self.num_rows / self.share)
 
     @classmethod
     def of(cls, files: Sequence[InputFile], config: OpenSlothConfig) -> "_Sample":

@@ -1,10 +1,12 @@
 """What a training command would do, take and find, told without doing any of it.
 
-Nothing is written, no device is taken and no process of a run is started; torch is not imported.
+Nothing is written but what the hub's cache keeps of a tokenizer, no device is taken and no process of a run
+is started; torch is not imported.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +22,16 @@ from opensloth_core.errors import OpenSlothError
 from opensloth_core.launch.devices import num_shards
 from opensloth_core.models.embedded import EMBEDDED
 from opensloth_core.models.locate import local_folder
-from opensloth_core.models.present import has_weights, present_folder, present_tokenizer
+from opensloth_core.models.present import has_weights, present_folder
 from opensloth_core.models.start import find_start
-from opensloth_core.plan.data_facts import DataFacts, counted_facts, estimated_facts
+from opensloth_core.plan.data_facts import (
+    DataFacts,
+    RowCount,
+    counted_facts,
+    estimated_facts,
+    estimated_rows,
+)
+from opensloth_core.plan.described_model import described_model
 from opensloth_core.plan.device import Device, describe_devices
 from opensloth_core.plan.disk import DiskEstimate, disk_estimate
 from opensloth_core.plan.fit import Fit, find_fit, memory_model
@@ -53,6 +62,9 @@ class Plan:
     """Data that was given as prepared."""
 
     facts: DataFacts | None
+    rows: RowCount | None
+    """Of data whose facts are not known, while it can be read."""
+
     devices: tuple[Device, ...] | None
     fit: Fit | None
     num_steps: int | None
@@ -65,33 +77,60 @@ class Plan:
     """What would be downloaded or built first, a phrase each."""
 
     @property
-    def would_run(self) -> bool:
-        """Whether nothing is known that would end the run."""
-        return not self.problems
+    def would_run(self) -> bool | None:
+        """Whether nothing is known that would end the run; None where the data could not be tried."""
+        if self.problems:
+            return False
+        return None if self.facts is None else True
 
 
-def make_plan(config: OpenSlothConfig) -> Plan:
-    """The plan of a run; whatever is wrong with it is part of the plan."""
+def make_plan(config: OpenSlothConfig, say: Callable[[str], None] = lambda text: None) -> Plan:
+    """The plan of a run; whatever is wrong with it is part of the plan.
+
+    Args:
+        say: told before a step that takes long.
+    """
     examined = examine(config)
-    problems, warnings = list(examined.problems), list(examined.warnings)
-    data, given, facts = None, None, None
-    tokenizer = None
-    if examined.has_model:
-        start = find_start(config.model, config.pretrained_lora)
-        tokenizer = present_tokenizer(start)
+    problems = list(examined.problems)
+    with ExitStack() as stack:
+        described, tokenizer = config, None
+        if examined.has_model:
+            try:
+                described, tokenizer = stack.enter_context(described_model(config, say))
+            except OpenSlothError as err:
+                problems.append(err)
+        return _plan(config, examined, problems, described, tokenizer)
+
+
+def _plan(
+    config: OpenSlothConfig,
+    examined: Examined,
+    problems: list[OpenSlothError],
+    described: OpenSlothConfig,
+    tokenizer: Path | None,
+) -> Plan:
+    """The plan of what was examined.
+
+    Args:
+        described, tokenizer: see `described_model`.
+    """
+    warnings = list(examined.warnings)
+    data, given, facts, rows = None, None, None, None
     if examined.files is not None and tokenizer is not None:
         try:
             data, facts = _data(config, examined, examined.files, tokenizer)
         except OpenSlothError as err:
             problems.append(err)
+    if examined.files is not None and facts is None:
+        rows = estimated_rows(examined.files, config)
     if config.prepared is not None and not problems:
         given = given_data(config.prepared)
         facts = counted_facts(read_manifest(given.folder, PreparedManifest), given.folder, config)
     devices = None if examined.devices is None else describe_devices(examined.devices)
     fit = num_steps = disk = time = None
     if devices is not None:
-        model = memory_model(config, devices) if examined.has_model else None
-        fit = find_fit(config, model, devices, facts)
+        model = memory_model(described, devices) if examined.has_model else None
+        fit = find_fit(described, model, devices, facts)
         num_steps = None if facts is None else steps_of(config, fit.batch, facts)
         is_cached = given is not None or (data is not None and data.found is not None)
         disk = disk_estimate(config, model, facts, is_cached, num_steps)
@@ -105,6 +144,7 @@ def make_plan(config: OpenSlothConfig) -> Plan:
         data=data,
         given=given,
         facts=facts,
+        rows=rows,
         devices=devices,
         fit=fit,
         num_steps=num_steps,

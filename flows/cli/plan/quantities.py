@@ -17,6 +17,10 @@ def data_lines(plan: Plan) -> Iterator[tuple[str, str]]:
     """Rows and tokens."""
     facts = plan.facts
     if facts is None:
+        if plan.rows is not None:
+            is_all = plan.rows.sampled_rows == plan.rows.rows
+            estimated = "" if is_all else f" (~ estimated from the first {plan.rows.sampled_rows:,})"
+            yield "Rows", f"{'' if is_all else '~'}{plan.rows.rows:,} read{estimated}"
         return
     mark = _mark(facts)
     estimated = "" if facts.is_exact else f" (~ estimated from {_sampled(facts)})"

@@ -26,7 +26,7 @@ def record(plan: Plan, problems: Sequence[str], note: str | None) -> dict[str, A
         "settings": resolved(plan.config),
         "data": None if data is None else explanation_record(data),
         "prepared": None if plan.given is None else plan.given.reference,
-        "rows_and_tokens": None if plan.facts is None else asdict(plan.facts),
+        "rows_and_tokens": asdict(facts) if (facts := plan.facts or plan.rows) else None,
         "devices": None if plan.devices is None else [asdict(device) for device in plan.devices],
         "batch": None
         if fit is None

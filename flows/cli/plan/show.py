@@ -1,6 +1,7 @@
 """What `os-train plan` and `--dry-run` print."""
 
 import json
+import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 
@@ -15,11 +16,13 @@ from flows.cli.shown import Shown
 from opensloth_core.plan.plan import Plan, make_plan
 
 _NAME_WIDTH = 9
-_REFUSED = 2
+_NO_TOKENIZER = "the model's tokenizer is not here yet"
+_EXIT_CODES = {True: 0, False: 2, None: 3}
+"""By whether it would run; None where that cannot be told yet."""
 
 
 def run_plan(request: FinetuneRequest) -> int:
-    """Print the plan of a run and give the exit code: 0 if it would run, 2 if not."""
+    """Print the plan of a run and give the exit code: 0 if it would run, 2 if not, 3 if none can tell yet."""
     return answered(f"os-train plan {request.config.method}", lambda: _plan(request))
 
 
@@ -28,13 +31,13 @@ def _plan(request: FinetuneRequest) -> int:
     from flows.cli.os_train import METHODS
 
     command, shown = METHODS[request.config.method], request.plan or Shown()
-    plan = make_plan(request.config)
+    plan = make_plan(request.config, lambda text: print(text, file=sys.stderr))
     problems = [problem_text(err, command.settings, command.flags, request.origins) for err in plan.problems]
     if shown.as_json:
         print(json.dumps(record(plan, problems, request.note), indent=2))
     else:
         print(*_lines(plan, problems, request.note, shown.verbose), sep="\n")
-    return 0 if plan.would_run else _REFUSED
+    return _EXIT_CODES[plan.would_run]
 
 
 def _lines(plan: Plan, problems: Sequence[str], note: str | None, verbose: bool) -> Iterator[str]:
@@ -69,7 +72,7 @@ def _data(plan: Plan) -> Iterator[str]:
     if plan.given is not None:
         yield from _fact("Data", f"prepared before, used as it is: {plan.given.reference}")
     elif plan.data is None:
-        why = "see the problems below" if plan.problems else "the model's tokenizer is not here yet"
+        why = "see the problems below" if plan.problems else _NO_TOKENIZER
         yield from _fact("Data", f"not known: {why}")
     else:
         yield from explanation_lines(plan.data)
@@ -107,6 +110,8 @@ def _section(title: str, lines: Sequence[str]) -> list[str]:
 
 
 def _verdict(plan: Plan, num_problems: int, num_warnings: int) -> str:
+    if plan.would_run is None:
+        return f"Cannot tell yet: {_NO_TOKENIZER}, so no row could be tried."
     if not plan.would_run:
         return f"Would not run: {num_problems} problem{'' if num_problems == 1 else 's'}."
     told = f", with {num_warnings} warning{'' if num_warnings == 1 else 's'}" if num_warnings else ""

@@ -12,9 +12,13 @@ import pytest
 
 from opensloth_core.api import run_prepare_data
 from opensloth_core.config.opensloth import OpenSlothConfig
+from opensloth_core.models.tokenizer import copy_tokenizer
+from opensloth_core.plan.data_facts import RowCount
 from opensloth_core.plan.plan import Plan, make_plan
 from opensloth_core.runs.directory import Launch, RunDirectory
 from opensloth_core.training.plan import training_plan
+from tests.conftest import CHATML
+from tests.opensloth_core.preflight.conftest import NO_TENSORS
 
 PlanOf = Callable[..., Plan]
 
@@ -138,6 +142,58 @@ def test_a_model_that_is_missing_leaves_the_data_unknown(plan_of: PlanOf, home: 
     plan = plan_of(model="/no/model")
     assert [str(problem) for problem in plan.problems] == ["model /no/model: no such model folder"]
     assert plan.data is None and plan.num_steps is None
+    assert plan.rows == RowCount(40, 40)
+
+
+def test_an_embedded_model_that_is_not_built_is_planned_with_its_tokenizer(
+    plan_of: PlanOf, home: Path, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the tiny model's: reading it from the package takes a dozen seconds."""
+
+    def write(folder: Path) -> None:
+        shutil.copyfile(tiny_model_dir / "config.json", folder / "config.json")
+        copy_tokenizer(tiny_model_dir, folder)
+
+    monkeypatch.setattr("opensloth_core.plan.described_model.write_embedded_tokenizer", write)
+    plan, known = plan_of(model="embedded"), plan_of()
+    assert plan.would_run and plan.facts == known.facts and plan.num_steps == known.num_steps
+    assert plan.fit is not None and known.fit is not None and plan.fit.memory == known.fit.memory
+    assert plan.config.model == "embedded" and len(plan.fetches) == 1
+    assert not home.exists()
+
+
+def test_a_hub_model_whose_tokenizer_cannot_be_had_leaves_it_open(
+    plan_of: PlanOf, home: Path, tiny_model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("opensloth_core.models.locate.is_hub_known", lambda: False)
+    commit, repo = "0123456789abcdef0123456789abcdef01234567", tmp_path / "models--org--name"
+    snapshot = repo / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    (repo / "refs").mkdir()
+    (repo / "refs" / "main").write_text(commit)
+    shutil.copyfile(tiny_model_dir / "config.json", snapshot / "config.json")
+    plan = plan_of(model="org/name")
+    assert plan.would_run is None and plan.problems == () and plan.rows == RowCount(40, 40)
+    assert plan.fit is not None and plan.fit.memory is not None
+    copy_tokenizer(tiny_model_dir, snapshot)
+    assert plan_of(model="org/name").would_run is True
+
+
+def test_an_adapter_with_a_tokenizer_of_its_own_is_planned_with_it(
+    plan_of: PlanOf, home: Path, tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    settings = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj"]}
+    (adapter / "adapter_config.json").write_text(json.dumps(settings))
+    (adapter / "adapter_model.safetensors").write_bytes(NO_TENSORS)
+    copy_tokenizer(tiny_model_dir, adapter)
+    (adapter / "chat_template.jinja").write_text(CHATML + "{# own #}")
+    plan = plan_of(pretrained_lora=str(adapter))
+    assert plan.problems == () and plan.would_run and plan.data is not None
+    assert plan.data.key != plan_of().data.key
+    assert not home.exists()
 
 
 def test_the_time_is_that_of_the_newest_run_of_the_same_kind(plan_of: PlanOf, home: Path) -> None:

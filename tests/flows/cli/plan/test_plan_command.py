@@ -1,12 +1,15 @@
 """`os-train plan` and `--dry-run` as they are typed and printed."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from flows.cli.main import main
 from flows.cli.os_train import OS_TRAIN
+from opensloth_core.config.opensloth import OpenSlothConfig
 
 
 @pytest.fixture
@@ -69,6 +72,29 @@ def test_what_is_wrong_is_listed_in_flags_and_the_exit_code_is_2(
     listed = [f"- {problem}" for problem in problems]
     assert capsys.readouterr().err.splitlines() == ["os-train: 2 problems", *listed]
     assert not home.exists()
+
+
+def test_what_cannot_be_told_yet_is_neither_yes_nor_no(
+    words: list[str],
+    home: Path,
+    tiny_model_dir: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As of a hub model whose configuration alone is in the cache."""
+
+    @contextmanager
+    def unknown(config: OpenSlothConfig, say: object) -> Iterator[tuple[OpenSlothConfig, None]]:
+        yield config, None
+
+    monkeypatch.setattr("opensloth_core.plan.plan.described_model", unknown)
+    assert main(OS_TRAIN, [*words, "--dry-run"]) == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert "Rows     40 read" in lines
+    assert lines[-1] == ("Cannot tell yet: the model's tokenizer is not here yet, so no row could be tried.")
+    assert main(OS_TRAIN, [*words, "--dry-run", "--json"]) == 3
+    told = json.loads(capsys.readouterr().out)
+    assert told["would_run"] is None and told["rows_and_tokens"] == {"rows": 40, "sampled_rows": 40}
 
 
 @pytest.mark.parametrize(
