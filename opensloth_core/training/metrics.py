@@ -62,7 +62,7 @@ class StepEvents(TrainerCallback):
             step_seconds=seconds,
             memory_bytes=peak_memory_bytes(),
             data_wait_seconds=float(logs["data_wait_seconds"]),
-            own_seconds=float(logs["own_seconds"]),
+            own_seconds=logs.get("own_seconds"),
             metrics={name: float(value) for name, value in logs.items() if name not in SHARED},
         )
 

@@ -52,7 +52,7 @@ def _load(config: OpenSlothConfig, folder: str, launch: Launch, device: str) -> 
     model, tokenizer = FastLanguageModel.from_pretrained(
         model_name=folder,
         tokenizer_name=None if folder == str(launch.tokenizer_folder) else str(launch.tokenizer_folder),
-        max_seq_length=_loaded_length(config, launch),
+        max_seq_length=loaded_length(config, launch),
         dtype=resolve_dtype(config, device),
         load_in_4bit=config.finetuning_type == "qlora",
         full_finetuning=config.finetuning_type == "full",
@@ -63,7 +63,7 @@ def _load(config: OpenSlothConfig, folder: str, launch: Launch, device: str) -> 
     return model, tokenizer
 
 
-def _loaded_length(config: OpenSlothConfig, launch: Launch) -> int:
+def loaded_length(config: OpenSlothConfig, launch: Launch) -> int:
     """Tokens of the longest sequence; for more than the model's positions, Unsloth would change these."""
     positions = max_positions(Path(launch.model_dir))
     return config.context_length if positions is None else min(config.context_length, positions)

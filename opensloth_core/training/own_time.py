@@ -16,7 +16,7 @@ class OwnTime:
     """The seconds that a model's forward and backward passes took on this rank, and what else is added."""
 
     def __init__(self, model: Any, on_gpu: bool) -> None:
-        """Hangs on the model, whose forward has to be called as a module's, and its trained weights."""
+        """Hang on the model, whose forward has to be called as a module's, and its trained weights."""
         self._on_gpu = on_gpu
         self._spans: list[tuple[Any, Any]] = []
         self._forward: Any = None

@@ -24,9 +24,9 @@ class PlannedTrainer(CheckpointedTrainer, FiniteTrainer):
     """How long the last step waited for its data."""
 
     @cached_property
-    def own_time(self) -> OwnTime:
-        """What this rank works in a step, from the first on."""
-        return OwnTime(self.model, self.job.on_gpu)  # type: ignore[attr-defined]
+    def own_time(self) -> OwnTime | None:
+        """What this rank works in a step, from the first on; None where it has nobody to wait for."""
+        return OwnTime(self.model, self.job.on_gpu) if self.job.world_size > 1 else None  # type: ignore[attr-defined]
 
     def rows_per_micro_batch(self) -> int:
         """Rows of the dataset that a micro-batch reads."""
@@ -62,7 +62,8 @@ class PlannedTrainer(CheckpointedTrainer, FiniteTrainer):
     def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
         """What the trainer gives, the loss timed."""
         found = super().compute_loss(*args, **kwargs)  # type: ignore[misc]
-        self.own_time.timed(found[0] if isinstance(found, tuple) else found)
+        if self.own_time:
+            self.own_time.timed(found[0] if isinstance(found, tuple) else found)
         return found
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
@@ -70,7 +71,7 @@ class PlannedTrainer(CheckpointedTrainer, FiniteTrainer):
         # Trainers take the whole plan for one epoch, and a resumed run for its beginning.
         self.state.epoch = self.epochs_done(self.state.global_step)
         seconds = {"data_wait_seconds": self.data_wait_seconds}
-        if "loss" in logs:
+        if self.own_time and "loss" in logs:
             seconds["own_seconds"] = self.own_time.taken() + self.data_wait_seconds
         super().log({**logs, **seconds}, *args, **kwargs)
 
@@ -81,7 +82,8 @@ class PlannedTrainer(CheckpointedTrainer, FiniteTrainer):
 
         The count comes from the plan, so no rank has to ask the others for theirs.
         """
-        self.own_time.taken()  # what came before the step is none of its work
+        if self.own_time:
+            self.own_time.taken()  # what came before the step is none of its work
         began = time.perf_counter()
         batches = [next(epoch_iterator) for _ in range(num_batches)]
         self.data_wait_seconds = time.perf_counter() - began

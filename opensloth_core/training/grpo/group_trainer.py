@@ -104,7 +104,8 @@ class GroupTrainer(PlannedTrainer):
         repeated = [row for row in rows for _ in range(num_generations)]
         prompts = [row["prompt_ids"] for row in repeated]
         generated, own = self._sampled(repeated, prompts)
-        self.own_time.add(own.generate_seconds + own.reward_seconds)
+        if self.own_time:
+            self.own_time.add(own.generate_seconds + own.reward_seconds)
         parts = self._of_all_ranks(own)
         if not all(part.has_numbers for part in parts):
             self._stop(self.state.global_step + 1, None, None if own.has_numbers else (math.nan,))
@@ -204,7 +205,8 @@ class GroupTrainer(PlannedTrainer):
         loss, kl = summed_loss(scored.log_probs, batch, reference_BT, self._settings.kl_beta)
         entropy = (scored.entropy.detach() * batch.mask_BT).sum()
         self._kl_and_entropy += torch.stack([kl, entropy])
-        return self.own_time.timed(loss * (self.job.world_size / max(1, self._tokens_in_step)))
+        loss = loss * (self.job.world_size / max(1, self._tokens_in_step))
+        return self.own_time.timed(loss) if self.own_time else loss
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Log a step with its metrics, which are those of all ranks."""

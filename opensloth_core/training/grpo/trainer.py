@@ -10,6 +10,7 @@ from typing import Any
 from opensloth_core.training.arguments import shared_arguments
 from opensloth_core.training.grpo.group_trainer import GroupTrainer
 from opensloth_core.training.job import RankJob
+from opensloth_core.training.model import loaded_length
 from opensloth_core.training.unpadded import leave_padding_out, padding_title
 
 VLLM_MEMORY_SHARE = 0.3
@@ -38,7 +39,7 @@ def grpo_trainer(job: RankJob, model: Any, tokenizer: Any, callbacks: list[Any])
         "use_vllm": True,
         "vllm_mode": "colocate",
         "vllm_gpu_memory_utilization": VLLM_MEMORY_SHARE,
-        "vllm_max_model_length": job.config.context_length,
+        "vllm_max_model_length": loaded_length(job.config, job.run.launch()),
     }
     trainer = PlannedGRPOTrainer(
         model=model,

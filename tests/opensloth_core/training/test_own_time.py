@@ -8,7 +8,7 @@ import torch
 
 from opensloth_core.training.own_time import OwnTime
 
-FORWARD, BACKWARD, WAIT = 0.02, 0.03, 0.2
+FORWARD, BACKWARD, WAIT = 0.02, 0.03, 0.5
 """Seconds that a pass takes, and what waiting for other ranks does."""
 
 
