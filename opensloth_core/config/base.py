@@ -64,6 +64,9 @@ WORDING = {
 }
 """Our words for pydantic's kinds of error; the other kinds keep pydantic's."""
 
+_KIND = re.compile(r"literal\[.*\]|constrained-\w+")
+"""How pydantic ends the place of an error where a value may be of several kinds."""
+
 
 def dotted(place: Place) -> str:
     """`training.learning_rate`."""
@@ -76,7 +79,22 @@ def describe(err: ValidationError, model: type[BaseModel], spell: Callable[[Plac
     Args:
         spell: how the reader knows a setting, such as the flag it was given by.
     """
-    return "; ".join(_describe_one(dict(error), model, spell) for error in err.errors())
+    return "; ".join(_describe_one(error, model, spell) for error in _one_a_setting(err))
+
+
+def _one_a_setting(err: ValidationError) -> list[dict[str, Any]]:
+    """The errors, one where a value is none of several kinds; pydantic has one for each kind."""
+    found: list[dict[str, Any]] = []
+    for one in err.errors():
+        place, message = one["loc"], one["msg"].removeprefix("Value error, ")
+        message = WORDING.get(one["type"], message.replace("Input should be", "must be"))
+        if place and _KIND.fullmatch(str(place[-1])):
+            place = place[:-1]
+            if found and found[-1]["loc"] == place:
+                found[-1]["msg"] += " or " + message.removeprefix("must be ")
+                continue
+        found.append({**one, "loc": place, "msg": message})
+    return found
 
 
 def _describe_one(error: dict[str, Any], model: type[BaseModel], spell: Callable[[Place], str]) -> str:
@@ -86,8 +104,7 @@ def _describe_one(error: dict[str, Any], model: type[BaseModel], spell: Callable
         return f"{place}: no such setting; known: {', '.join(known)}"
     if error["type"] == "missing":
         return f"{place}: required"
-    message: str = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    message = WORDING.get(error["type"], message)
+    message: str = error["msg"]
     if not place:
         return message
     # A rule over several fields has the whole group as its input; its message names the values.

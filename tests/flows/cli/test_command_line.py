@@ -256,7 +256,7 @@ MISTAKES = {
     f"{D} --gpus 0,0": "--gpus: each device id may be named once, got '0,0'",
     f"{D} --lr fast": "--learning-rate: must be a number, got 'fast'",
     f"{D} --lr inf": "--learning-rate: must be finite, got 'inf'",
-    f"{D} --batch-size 2.5": "--batch-size: must be a whole number, got '2.5'",
+    f"{D} --batch-size 2.5": "os-train sft: --batch-size: must be 'auto' or a whole number, got '2.5' (",
     f"{D} --dtype float16": "--dtype: must be 'auto', 'bfloat16' or 'float32', got 'float16'",
     f"{D} --max-rejected 300%": "--max-rejected: must be less than or equal to 1, got '300%'",
     f"{D} --max-rejected x%": "--max-rejected: must be a share such as 0.01 or 1%, got 'x%'",

@@ -32,11 +32,13 @@ def test_settings_cannot_be_changed() -> None:
 
 
 def test_every_problem_is_named_at_once() -> None:
-    values = {**REQUIRED, "gpus": 0, "training": {"learning_rate": -1}, "lora": {"lora_rank": "x"}}
+    training = {"learning_rate": -1, "batch_size": 0}
+    values = {**REQUIRED, "gpus": 0, "training": training, "lora": {"lora_rank": "x"}}
     with pytest.raises(ConfigError) as caught:
         OpenSlothConfig.of(values)
     assert str(caught.value) == (
         "gpus: at least 1 GPU is needed, got 0; lora.lora_rank: must be a whole number, got 'x'; "
+        "training.batch_size: must be 'auto' or greater than 0, got 0; "
         "training.learning_rate: must be greater than 0, got -1"
     )
 
