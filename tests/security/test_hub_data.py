@@ -18,8 +18,7 @@ def test_a_readme_that_names_other_files_is_refused(
 ) -> None:
     with hub.hub_server() as address:
         path = place.format(secret=secret, address=address)
-        files = {**hub.FILES, "README.md": README.format(path=path).encode()}
-        monkeypatch.setattr(hub, "FILES", files)
+        monkeypatch.setitem(hub.FILES, "README.md", README.format(path=path).encode())
         (answer,) = ask(address, tmp_path, ("org/name", None))
     assert isinstance(answer, str)
     assert "Which?" not in answer

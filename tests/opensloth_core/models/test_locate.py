@@ -9,6 +9,7 @@ import pytest
 
 from opensloth_core.errors import ModelError
 from opensloth_core.models.locate import local_folder, model_folder
+from tests.opensloth_core.data.read.hub_server import hub_server
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -140,3 +141,23 @@ def test_a_hub_model_that_cannot_be_reached_names_the_ways_out(model: str, tmp_p
 
 def test_the_embedded_model_misspelt(tmp_path: Path) -> None:
     assert on_the_hub("embeded", tmp_path).stdout.splitlines()[-1].endswith('); did you mean "embedded"?')
+
+
+def test_of_a_hub_model_a_plan_fetches_no_weights(tmp_path: Path) -> None:
+    program = (
+        "from opensloth_core.models.locate import fetch_tokenizer_files\n"
+        "from opensloth_core.models.present import present_folder\n"
+        "fetch_tokenizer_files('org/name')\n"
+        "print(*sorted(path.name for path in present_folder('org/name').iterdir()))\n"
+    )
+    files = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "README.md"]
+    with hub_server(model={name: name.encode() for name in files}) as address:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "HF_ENDPOINT": address, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "0"},
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=REPOSITORY,
+        )
+    assert done.stdout.split() == ["config.json", "tokenizer.json", "tokenizer_config.json"], done.stderr
