@@ -13,7 +13,7 @@ views of it. Kinds of event, beside `time` (Unix seconds) and `kind`:
     batch      batch_size, gradient_accumulation_steps, gradient_checkpointing      as they are at last
     step       rank, world_size, step, total_steps, loss, grad_norm, learning_rate,
                tokens, trained_tokens, tokens_per_second (of this rank), step_seconds, memory_bytes,
-               data_wait_seconds, own_seconds (of its work, without waiting for others; null where it is alone),
+               data_wait_seconds, own_seconds (of work, without waiting for other ranks; null if alone),
                metrics (name -> number: what else the method measures)
     eval       step, metrics, num_units, num_held_out, seconds
                of the units held out, num_units were evaluated

@@ -36,9 +36,9 @@ PUBLIC = [
 
 
 @pytest.fixture
-def values(byte_model_dir: Path, chat_data: Path, home: Path, quick_setup: None) -> dict[str, Any]:
+def values(tiny_model_dir: Path, chat_data: Path, home: Path, quick_setup: None) -> dict[str, Any]:
     """Settings of a small preparation into an empty home."""
-    return {"data": str(chat_data), "model": str(byte_model_dir), "gpus": 1, "max_seq_length": 256}
+    return {"data": str(chat_data), "model": str(tiny_model_dir), "gpus": 1, "max_seq_length": 256}
 
 
 def test_every_public_name_can_be_imported() -> None:
