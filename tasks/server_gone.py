@@ -12,6 +12,9 @@ from prefect.settings import PREFECT_API_URL
 from opensloth_core.doctor.server import examine_server
 from tasks.show import SHOW_SECONDS, leave_alone
 
+LOOKS = 2
+"""How often it is asked; one that is busy may let one question wait too long."""
+
 
 class ServerGone(ConnectionError):
     """Prefect's server did not answer, and was not waited for any longer."""
@@ -60,4 +63,7 @@ async def _is_gone() -> bool:
     address = PREFECT_API_URL.value()
     if _Known.comes_back or address is None:
         return False
-    return (await asyncio.to_thread(examine_server, address)).mark == "error"
+    for _ in range(LOOKS):
+        if (await asyncio.to_thread(examine_server, address)).mark != "error":
+            return False
+    return True

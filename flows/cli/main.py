@@ -14,7 +14,7 @@ from flows.cli.json_view import refused_as_json
 from flows.cli.parser import UsageError, parse_flags
 from flows.cli.settings import in_flags
 from opensloth_core.config.spelling import closest
-from opensloth_core.errors import ConfigError
+from opensloth_core.errors import ConfigError, OpenSlothError
 
 USAGE_ERROR = 2
 HELP_ALL = "--help-all"
@@ -70,6 +70,9 @@ def _run(program: Program, command: Command, words: Sequence[str]) -> int:
         if "--json" in words and any(flag.name == "quiet" for flag in flags):
             return refused_as_json(called, message)
         return _complain(called, message, f"{called} --help")
+    except OpenSlothError as err:  # of a home folder that cannot be read
+        print(f"{called}: {err}", file=sys.stderr)
+        return err.exit_code
     return command.run(settings)
 
 

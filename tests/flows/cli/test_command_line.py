@@ -15,6 +15,7 @@ from flows.cli.os_data import OS_DATA
 from flows.cli.os_train import OS_TRAIN
 from flows.cli.parser import UsageError
 from flows.cli.request import FinetuneRequest
+from opensloth_core.errors import StoreError
 
 SEED_BASIC = "os-train sft my_dataset.jsonl --model unsloth/gemma-3-4b-it --gpus 2 --epochs 3"
 SEED_PATHS = """os-train sft my_dataset.jsonl \
@@ -296,3 +297,13 @@ def test_a_mistake_is_one_line_on_stderr_and_exit_2(line: str, started: list[Any
 
 def test_usage_errors_survive_pickling() -> None:
     assert str(pickle.loads(pickle.dumps(UsageError("unknown flag --x")))) == "unknown flag --x"
+
+
+def test_a_home_that_cannot_be_read_while_a_command_is_read_is_one_line(capsys) -> None:
+    def unreadable(_: Any) -> Any:
+        raise StoreError("/home/runs: cannot be read: Permission denied")
+
+    sft = replace(OS_TRAIN.commands["sft"], configure=unreadable)
+    program = replace(OS_TRAIN, commands={**OS_TRAIN.commands, "sft": sft})
+    assert main(program, ["sft", "data.jsonl", "--resume", "auto"]) == StoreError.exit_code
+    assert capsys.readouterr().err == "os-train sft: /home/runs: cannot be read: Permission denied\n"
