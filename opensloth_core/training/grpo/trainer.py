@@ -8,6 +8,7 @@ import importlib.util
 from typing import Any
 
 from opensloth_core.training.arguments import shared_arguments
+from opensloth_core.training.grpo.end_tokens import end_ids
 from opensloth_core.training.grpo.group_trainer import GroupTrainer
 from opensloth_core.training.job import RankJob
 from opensloth_core.training.model import loaded_length
@@ -39,6 +40,7 @@ def grpo_trainer(job: RankJob, model: Any, tokenizer: Any, callbacks: list[Any])
         "use_vllm": True,
         "vllm_mode": "colocate",
         "vllm_gpu_memory_utilization": VLLM_MEMORY_SHARE,
+        "generation_kwargs": {"stop_token_ids": list(end_ids(model, tokenizer))},
         "vllm_max_model_length": loaded_length(job.config, job.run.launch()),
     }
     trainer = PlannedGRPOTrainer(
