@@ -110,7 +110,7 @@ def test_two_ranks_in_a_session_that_is_killed_and_then_go_on_in_another(
     chat_data: Path,
     two_cores: None,
 ) -> None:
-    words = ["sft", chat_data, "--model", tiny_model_dir, "--gpus", 2, "--max-seq-length", 192]
+    words = ["sft", chat_data, "--model", tiny_model_dir, "--gpus", 2, "--max-seq-length", 224]
 
     def started(*words: object) -> Path:
         out, err = (command := os_train(*words)).communicate(timeout=100)

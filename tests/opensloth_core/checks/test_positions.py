@@ -11,7 +11,7 @@ from opensloth_core.config.opensloth import OpenSlothConfig
 from opensloth_core.errors import ConfigError
 from opensloth_core.models.positions import max_positions
 from opensloth_core.runs.directory import Launch
-from opensloth_core.training.model import _loaded_length
+from opensloth_core.training.model import loaded_length
 
 
 def folder_of(tmp_path: Path, config: Any) -> Path:
@@ -74,7 +74,7 @@ def test_a_prompt_without_room_for_a_completion_is_refused(tmp_path: Path) -> No
 def test_a_model_is_never_loaded_for_more_than_its_positions(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, {"max_position_embeddings": 2048})
     launch = Launch(str(folder), ("cpu",), "key")
-    assert _loaded_length(settings("grpo"), launch) == 2048, "2560 would have Unsloth change the positions"
-    assert _loaded_length(settings("grpo", max_seq_length=100), launch) == 612
+    assert loaded_length(settings("grpo"), launch) == 2048, "2560 would have Unsloth change the positions"
+    assert loaded_length(settings("grpo", max_seq_length=100), launch) == 612
     folder_of(tmp_path, {})
-    assert _loaded_length(settings("grpo"), launch) == 2560
+    assert loaded_length(settings("grpo"), launch) == 2560
